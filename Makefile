@@ -1,0 +1,65 @@
+# Two commands matter: `make demo` and `make test`.  Both need Python 3.11 or newer and make, nothing else.
+# Everything they write stays in this folder: .venv (packages) and .mien (data and logs).
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+# The first Python that really runs and is new enough; choose another one with `make PYTHON=/path/to/python`.
+PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& echo $$python && break; done)
+
+# Without a cache of your own choosing pip keeps none, so nothing is written to your home.
+PIP := $(BIN)/python -m pip --disable-pip-version-check $(if $(PIP_CACHE_DIR),,--no-cache-dir)
+
+# Show this list.
+help:
+	@awk '/^# / { said = substr($$0, 3) } /^[a-z]+:/ { sub(":.*", ""); printf "  make %-8s %s\n", $$0, said } !/^# / { said = "" }' Makefile
+
+# Start everything on this machine with a shop's events and open the screen; Ctrl-C ends it, ONCE=1 makes one round.
+demo: $(READY)
+	@$(BIN)/mien demo $(if $(ONCE),--once)
+
+# Run every test, skipped ones with their reason; ARGS="-k tags -x" is handed to pytest.
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+# Check style, formatting and types.
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Put the code into the house's format.
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Resolve the dependencies of pyproject.toml anew, UPGRADE=1 to newer versions too; needs uv on the PATH.
+lock:
+	$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra learn --extra data --group build --constraint requirements.lock \
+		--output-file requirements-run.lock pyproject.toml
+
+# Remove the packages, the data of the private stack and every cache.
+clean:
+	rm -rf .venv .mien .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+COMPILE := uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+# The environment is made anew when the lock changes, and only then.
+$(READY): requirements.lock
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv and pip was found.  Install one" \
+	"(on Debian also python3-venv), or say which: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "making .venv from requirements.lock with $(PYTHON); this takes about a minute, once"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,26 @@
+"""``python -m api``: serve with the settings of the environment."""
+
+from __future__ import annotations
+
+import sys
+
+from api.logs import to_stderr
+from api.serve import serve
+from profiles.errors import MienError
+from profiles.settings import load
+
+
+def main() -> int:
+    """Serve until a signal; 78 (a fault of the configuration) if it cannot be understood."""
+    settings = load()
+    to_stderr(settings)
+    try:
+        serve(settings)
+    except MienError as fault:
+        sys.stderr.write(f"mien api: {fault}\n")
+        return 78
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,127 @@
+"""The composition root: everything one API process holds, built once and closed once.
+
+Knows: which parts there are and what each is made of.  Must not know: what any of them does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import structlog
+from fastapi import Request
+
+from api.keybook import KeyBook
+from api.live.alerts import AlertFeed
+from api.live.profiles import ProfileWatch
+from profiles.access import configured
+from profiles.clock import Clock
+from profiles.reader import Reader
+from profiles.settings import Settings
+from profiles.store.access import find_key
+from profiles.store.desk import Desk
+from profiles.store.desk_reads import DeskReads
+from profiles.store.redis import RedisStore, connect
+from profiles.store.registry import MetaMismatch, Registry
+
+STORE_TIMEOUT: Final = 2.0  #: seconds one command may take; a caller would rather hear "try again" than wait
+log = structlog.get_logger("mien")
+
+
+@dataclass
+class House:
+    """The parts, wired."""
+
+    settings: Settings
+    clock: Clock
+    store: RedisStore = field(init=False)
+    registry: Registry = field(init=False)
+    keys: KeyBook = field(init=False)
+    desk: Desk = field(init=False)
+    alerts: DeskReads = field(init=False)
+    profile_streams: ProfileWatch = field(init=False)
+    alert_streams: AlertFeed = field(init=False)
+    closing: bool = False
+    _reader: Reader = field(init=False)
+    _opened: bool = False
+    _settled: bool = False
+
+    def __post_init__(self) -> None:
+        self._client = connect(self.settings.redis, timeout=STORE_TIMEOUT)
+        self.store, self.registry = RedisStore(self._client), Registry(self._client)
+        self._reader = Reader(self.store, self.registry, self.settings, self.clock)
+        self.keys = KeyBook(partial(find_key, self._client), configured(self.settings.api_keys), self.clock)
+        self.desk, self.alerts = Desk(self._client), DeskReads(self._client)
+        self.profile_streams = ProfileWatch(self.reader)
+        self.alert_streams = AlertFeed(self.alerts)
+        self._lock = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to serve.  A store that is away, or not the right one yet, is asked again by each request."""
+        self._tasks = [asyncio.create_task(live.run()) for live in (self.profile_streams, self.alert_streams)]
+        try:
+            await self.reader()
+        except Exception as error:
+            log.warning("serving, but not ready", error=str(error)[:300])
+
+    async def reader(self) -> Reader:
+        """The reader, opened.
+
+        Raises:
+            StoreDown, or another error that ``away`` knows: Redis does not answer.
+            MetaMismatch: the store belongs to a shop with other settings.
+        """
+        if not (self._opened and self._settled):
+            async with self._lock:
+                await self._open()
+        return self._reader
+
+    def forget_layouts(self) -> None:
+        """A profile was written by a newer release: learn the layouts again before the next read."""
+        self._opened = False
+
+    def end_streams(self) -> None:
+        """Every live stream ends now, and no new one begins; the server calls it before it waits for answers."""
+        self.closing = True
+        self.profile_streams.close()
+        self.alert_streams.close()
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        self.end_streams()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    async def ping(self) -> None:
+        """Raises an error that ``away`` knows: Redis does not answer."""
+        await self._client.ping()
+
+    async def _open(self) -> None:
+        if not self._settled:
+            self._settled = await self._is_this_shop()
+        if not self._opened:
+            await self._reader.open()
+            self._opened = True
+
+    async def _is_this_shop(self) -> bool:
+        """False while no worker has fixed the shop's facts: then there is nothing to read wrongly."""
+        facts = await self.registry.facts()
+        for name in ("buckets", "timezone", "currency"):
+            mine = str(getattr(self.settings, name))
+            if name in facts and facts[name] != mine:
+                raise MetaMismatch(
+                    f"profiles in this store were made with {name}={facts[name]}, here it is {mine}: "
+                    f"set MIEN_{name.upper()}={facts[name]}"
+                )
+        return bool(facts)
+
+
+def house_of(request: Request) -> House:
+    """The house that serves a request."""
+    house: House = request.app.state.house
+    return house

@@ -1,0 +1,1 @@
+"""Live streams: one task per process looks, however many screens watch."""

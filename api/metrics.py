@@ -1,0 +1,32 @@
+"""What the API counts for Prometheus.
+
+Knows: names and help texts.  Must not know: who counts.  No label ever holds an id of a person.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from prometheus_client import Gauge, Histogram
+
+LATENCIES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+def _version() -> str:
+    try:
+        return version("mien")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "0+source"
+
+
+VERSION: Final = _version()
+DURATION: Final = Histogram(
+    "http_request_duration_seconds",
+    "From the first line of a request to the end of its answer; streams are not counted.",
+    ["route", "method", "status_class"],
+    buckets=LATENCIES,
+)
+SSE_CLIENTS: Final = Gauge("mien_sse_clients", "Live streams that are open.", ["stream"])
+BUILD: Final = Gauge("mien_build_info", "Always 1; the labels say what runs.", ["version"])
+BUILD.labels(VERSION).set(1)

@@ -1,0 +1,113 @@
+"""Reading customers: one, many, what happened to them.
+
+Knows: paths, parameters, what an answer looks like.  Must not know: how a profile is stored or derived.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from urllib.parse import unquote
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from api.house import house_of
+from api.keys import needs
+from api.openapi import refuses, shows, takes
+from api.problems import Fault, Refusal, invalid, unknown
+from api.respond import body_of, matches, ok, unchanged
+from api.shapes import BatchGet, Profiles, Timeline
+from profiles.clock import MINUTE
+from profiles.intake import ID_LIMIT
+from profiles.store.base import TIMELINE_KEPT
+from profiles.view import ProfileView
+
+router = APIRouter(tags=["profiles"], dependencies=[Depends(needs("read"))], responses=refuses(401, 403, 422, 503))
+_decode_batch: Final = msgspec.json.Decoder(BatchGet).decode
+
+ProfileId = Annotated[
+    str, Path(description=f"The customer's id, percent-encoded; any printable text of 1 to {ID_LIMIT} bytes.")
+]
+Limit = Annotated[int, Query(ge=1, le=TIMELINE_KEPT, description="How many entries at most.")]
+
+
+@router.get(
+    "/v1/profiles/{profile}",
+    summary="One customer, whole",
+    responses=shows(ProfileView, "The profile as it is now.")
+    | refuses(400, 404)
+    | {304: {"description": "Unchanged."}},
+)
+async def profile(request: Request, profile: ProfileId) -> Response:
+    """Identity, tags with reasons, features, value, lifecycle, risk.
+
+    The ETag changes with every decision about the customer, with the rules, and each minute, because some features
+    move by themselves.
+    """
+    name = profile_id(profile)
+    view = await (await house_of(request).reader()).profile(name)
+    if view is None:
+        raise unknown("unknown_profile", "profile", name)
+    etag = etag_of(view)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    return unchanged(headers) if matches(request.headers.get("if-none-match"), etag) else ok(view, headers)
+
+
+@router.post(
+    "/v1/profiles:batchGet",
+    summary="Up to 100 customers at once",
+    responses=shows(Profiles, "Those found, in the order asked.") | refuses(400, 413),
+    openapi_extra=takes(BatchGet),
+)
+async def batch_get(request: Request) -> Response:
+    """Profiles by id; ids that nobody has heard of are listed as missing."""
+    ids = (await body_of(request, _decode_batch)).ids
+    wrong = [Fault(f"body.ids[{i}]", why) for i, one in enumerate(ids) if (why := unfit(one))]
+    if wrong:
+        raise invalid(wrong)
+    found = await (await house_of(request).reader()).profiles(ids)
+    views = tuple(view for view in found if view is not None)
+    return ok(Profiles(views, tuple(one for one, view in zip(ids, found, strict=True) if view is None)))
+
+
+@router.get(
+    "/v1/profiles/{profile}/timeline",
+    summary="What happened to a customer",
+    responses=shows(Timeline, "Newest first.") | refuses(400, 404),
+)
+async def timeline(request: Request, profile: ProfileId, limit: Limit = TIMELINE_KEPT) -> Response:
+    """Orders, refunds, reviews, contacts with service, and every tag entered or left with its reasons."""
+    name = profile_id(profile)
+    reader = await house_of(request).reader()
+    entries = await reader.timeline(name, limit)
+    if not entries and (await reader.versions([name]))[0] is None:
+        raise unknown("unknown_profile", "profile", name)
+    return ok(Timeline(name, entries))
+
+
+def profile_id(segment: str) -> str:
+    """The id in a path.
+
+    Raises:
+        Refusal: 400, no customer can have this id.
+    """
+    name = unquote(segment)
+    if why := unfit(name):
+        raise Refusal(400, "bad_id", why)
+    return name
+
+
+def unfit(name: str) -> str:
+    r"""Why no customer can have this id; empty if one can.
+
+    >>> unfit("张三/7"), unfit("a\nb")
+    ('', 'an id has no control characters')
+    """
+    if not name.isprintable():
+        return "an id has no control characters"
+    return f"an id has at most {ID_LIMIT} bytes" if len(name.encode()) > ID_LIMIT else ""
+
+
+def etag_of(view: ProfileView) -> str:
+    """Weak: two answers with the same tag mean the same, though their ``read_at`` differs."""
+    return f'W/"{view.version}-{view.rules_version}-{view.params_version}-{view.read_at // MINUTE}"'

@@ -1,0 +1,98 @@
+"""What the API itself adds to the shapes of the domain: envelopes, bodies, health.
+
+Knows: fields.  Must not know: where their values come from.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from profiles.alerts import Alert
+from profiles.intake import ID_LIMIT
+from profiles.reader import FeatureLine
+from profiles.view import ProfileView
+
+BATCH_LIMIT = 100
+Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
+
+
+class BatchGet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose profiles are wanted."""
+
+    ids: Annotated[list[Id], Meta(min_length=1, max_length=BATCH_LIMIT)]
+
+
+class Profiles(msgspec.Struct, frozen=True):
+    """Those that exist, in the order asked, and those that do not."""
+
+    profiles: tuple[ProfileView, ...]
+    missing: tuple[str, ...]
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """What happened to a customer, newest first: moments (``event``) and transitions (``what``)."""
+
+    profile: str
+    entries: list[dict[str, Any]]
+
+
+class Members(msgspec.Struct, frozen=True):
+    """Some customers who hold a tag; a page may be a little longer than asked."""
+
+    tag: str
+    members: list[str]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    """Some alerts, the latest raised first."""
+
+    alerts: tuple[Alert, ...]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who takes an alert in hand."""
+
+    by: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", description="who, as screens show it")]
+
+
+class Features(msgspec.Struct, frozen=True):
+    """The data dictionary."""
+
+    features: list[FeatureLine]
+
+
+class Version(msgspec.Struct, frozen=True):
+    """What runs."""
+
+    name: str
+    version: str
+    python: str
+
+
+class Alive(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    status: str
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that must be, or should be, as it ought to."""
+
+    ok: bool
+    required: bool = True
+    message: str | None = None
+    seen: dict[str, Any] = {}
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """``ready``, ``degraded`` (reads are answered, but may be old) or ``not_ready``, and why."""
+
+    status: str
+    checks: dict[str, Check]

@@ -1,0 +1,85 @@
+"""A customer's row as bytes: a mark of the layout, then the packed slots.
+
+Knows: how stored profiles are read under a newer layout.  Must not know: where they are stored.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from profiles.clock import Int64s
+from profiles.errors import LayoutError
+from profiles.kernels.pack import WORST, pack_rows, unpack_rows
+from profiles.layout import LAYOUT, Layout
+
+_MARK: Final = struct.Struct("<I")
+
+
+def pack_matrix(state: Int64s) -> tuple[bytes, Int64s]:
+    """All rows as one run of bytes, and where each row ends in it.
+
+    >>> data, ends = pack_matrix(np.array([[0, 0, 7], [0, 0, 0]]))
+    >>> len(data), ends.tolist()
+    (2, [2, 2])
+    """
+    out = np.empty(int(np.count_nonzero(state)) * WORST, np.uint8)
+    ends = np.zeros(len(state), np.int64)
+    pack_rows(np.ascontiguousarray(state), out, ends)
+    return out[: int(ends[-1]) if len(ends) else 0].tobytes(), ends
+
+
+def unpack(data: bytes, ends: Int64s, width: int) -> Int64s:
+    """The inverse of ``pack_matrix``.
+
+    Raises:
+        LayoutError: bytes that ``pack_matrix`` never wrote.
+    """
+    if len(data) != (ends[-1] if len(ends) else 0):
+        raise LayoutError(f"{len(data)} bytes where rows end at {ends[-1:].tolist()}")
+    state = np.zeros((len(ends), width), np.int64)
+    broken = unpack_rows(np.frombuffer(data, np.uint8), ends, state)
+    if broken >= 0:
+        raise LayoutError(f"row {broken} of {len(ends)} is damaged")
+    return state
+
+
+def to_blobs(state: Int64s) -> list[bytes]:
+    """Profiles as they are stored."""
+    mark = _MARK.pack(LAYOUT.fingerprint)
+    data, ends = pack_matrix(state)
+    edges = [0, *ends.tolist()]
+    return [mark + data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+
+
+def from_blobs(blobs: Sequence[bytes | None], older: Mapping[int, Layout]) -> Int64s:
+    """Rows of stored profiles under today's layout; a missing one is a row of zeros.
+
+    ``older`` knows the layouts of the past by fingerprint.
+
+    Raises:
+        LayoutError: a profile is damaged, or was written under a layout that nobody remembers.
+    """
+    if any(blob is not None and len(blob) < _MARK.size for blob in blobs):
+        raise LayoutError("a profile is cut off before its layout's mark")
+    marks = [_MARK.unpack_from(blob)[0] if blob is not None else LAYOUT.fingerprint for blob in blobs]
+    if all(mark == LAYOUT.fingerprint for mark in marks):
+        return _rows(blobs, LAYOUT)
+    state = np.zeros((len(blobs), LAYOUT.size), np.int64)
+    for mark in set(marks):
+        layout = LAYOUT if mark == LAYOUT.fingerprint else older.get(mark)
+        if layout is None:
+            raise LayoutError(f"a profile has the unknown layout {mark:08x}; was it written by a newer Mien?")
+        here = np.array([i for i, m in enumerate(marks) if m == mark])
+        target = LAYOUT.slots_from(layout)
+        rows = _rows([blobs[i] for i in here], layout)
+        state[np.ix_(here, target[target >= 0])] = rows[:, target >= 0]
+    return state
+
+
+def _rows(blobs: Sequence[bytes | None], layout: Layout) -> Int64s:
+    pieces = [blob[_MARK.size :] if blob else b"" for blob in blobs]
+    return unpack(b"".join(pieces), np.cumsum([len(piece) for piece in pieces], dtype=np.int64), layout.size)

@@ -1,0 +1,203 @@
+"""What intake hands to update: many events of one bucket as columns, packed small.
+
+Knows: how columns become bytes and back, and how several batches become one.
+Must not know: Kafka, Redis, what the columns mean to a fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from profiles.clock import Int64s, Zone
+from profiles.codec import pack_matrix, unpack
+from profiles.errors import LayoutError
+from profiles.intake import Event
+from profiles.kernels.fold import Events
+
+COLUMNS: Final = (
+    "who", "kind", "time", "amount", "quantity", "discount", "rating", "channel", "key", "order", "offset", "lines", "traits",
+)  # fmt: skip
+_C: Final = {name: i for i, name in enumerate(COLUMNS)}
+
+Patch = tuple[tuple[str, str | int | float | bool], ...]
+
+
+class Control(msgspec.Struct, frozen=True, tag="control"):
+    """New rules or params: from this record on the bucket decides with that version."""
+
+    what: str  #: ``rules`` or the name of params
+    version: int
+
+
+class Batch(msgspec.Struct, frozen=True, tag="batch"):
+    """One record of profile-inputs: events of one bucket from one stretch of one source partition."""
+
+    topic: str
+    partition: int
+    clock: int  #: newest event time this source partition had shown (ms)
+    received: int  #: when its newest record reached Kafka (ms)
+    profiles: list[str]
+    numbers: bytes  #: packed matrix: one row an event, columns as in COLUMNS
+    count: int
+    lines: bytes  #: packed matrix (lines, 3)
+    traits: bytes  #: packed matrix (traits, 2); the trait is stored + 1 so that no row is empty
+    line_count: int
+    trait_count: int
+    names: dict[int, str]
+    patches: dict[int, Patch]  #: event -> traits in words
+
+
+Record = Batch | Control
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Record).decode
+
+
+def encode(record: Record) -> bytes:
+    return _encode(record)
+
+
+def decode(raw: bytes) -> Record:
+    """Raises LayoutError: the bytes are no record of ours (nobody else may write profile-inputs)."""
+    try:
+        return _decode(raw)
+    except msgspec.DecodeError as error:
+        raise LayoutError(f"a record of profile-inputs cannot be read: {error}") from error
+
+
+class Draft:
+    """A batch while it is being filled."""
+
+    def __init__(self) -> None:
+        self._who: dict[str, int] = {}
+        self._rows: list[tuple[int, ...]] = []
+        self._lines: list[tuple[int, int, int]] = []
+        self._traits: list[tuple[int, int]] = []
+        self._names: dict[int, str] = {}
+        self._patches: dict[int, Patch] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, event: Event, offset: int) -> None:
+        """Append one event that stood at ``offset`` of the source partition."""
+        who = self._who.setdefault(event.profile, len(self._who))
+        if event.patch:
+            self._patches[len(self._rows)] = event.patch
+        self._lines.extend(event.lines)
+        self._traits.extend((trait + 1, value) for trait, value in event.traits)
+        self._names.update(event.names)
+        self._rows.append(
+            (
+                who, event.kind, event.time, event.amount, event.quantity, event.discount, event.rating, event.channel,
+                event.key, event.order, offset, len(event.lines), len(event.traits),
+            )
+        )  # fmt: skip
+
+    def batch(self, topic: str, partition: int, clock: int, received: int) -> Batch:
+        return Batch(
+            topic=topic,
+            partition=partition,
+            clock=clock,
+            received=received,
+            profiles=list(self._who),
+            numbers=_packed(self._rows, len(COLUMNS)),
+            count=len(self._rows),
+            lines=_packed(self._lines, 3),
+            traits=_packed(self._traits, 2),
+            line_count=len(self._lines),
+            trait_count=len(self._traits),
+            names=self._names,
+            patches=self._patches,
+        )
+
+
+def _packed(rows: Sequence[tuple[int, ...]], width: int) -> bytes:
+    """The length of every row, then the rows."""
+    data, ends = pack_matrix(np.array(rows, np.int64).reshape(-1, width))
+    return np.diff(ends, prepend=0).astype("<u2").tobytes() + data
+
+
+def _matrix(data: bytes, count: int, width: int) -> Int64s:
+    if len(data) < 2 * count:
+        raise LayoutError(f"{len(data)} bytes are no matrix of {count} rows")
+    lengths = np.frombuffer(data, "<u2", count).astype(np.int64)
+    return unpack(data[2 * count :], np.cumsum(lengths), width)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The events of several batches of one bucket, ready to fold, less those that were applied before."""
+
+    profiles: list[str]  #: by row
+    events: Events
+    names: dict[int, str]
+    patches: list[tuple[int, Patch]]  #: (event, traits in words)
+    cursors: dict[str, int]  #: source partition -> last offset that is now applied
+    clocks: dict[str, int]  #: source partition -> newest event time it has shown
+    repeated: int  #: events left out because their source offset was applied before
+
+
+def gather(batches: list[Batch], applied: dict[str, int], zone: Zone) -> Work:
+    """Batches of one bucket, in order, as one piece of work.
+
+    ``applied`` holds the last applied offset per source partition ("topic/partition"); intake may send a stretch again
+    after a crash, cut differently, and what is known is left out here.
+    """
+    rows: dict[str, int] = {}
+    cursors: dict[str, int] = {}
+    clocks: dict[str, int] = {}
+    numbers, lines, traits, patches = [], [], [], []
+    names: dict[int, str] = {}
+    repeated, total = 0, 0
+    for batch in batches:
+        source = f"{batch.topic}/{batch.partition}"
+        table = _matrix(batch.numbers, batch.count, len(COLUMNS))
+        fresh = table[:, _C["offset"]] > cursors.get(source, applied.get(source, -1))
+        clocks[source] = max(clocks.get(source, 0), batch.clock)
+        repeated += batch.count - int(fresh.sum())
+        if not fresh.any():
+            continue
+        lines.append(_kept(_matrix(batch.lines, batch.line_count, 3), table[:, _C["lines"]], fresh))
+        traits.append(_kept(_matrix(batch.traits, batch.trait_count, 2), table[:, _C["traits"]], fresh))
+        here = np.array([rows.setdefault(profile, len(rows)) for profile in batch.profiles], np.int64)
+        table[:, _C["who"]] = here[table[:, _C["who"]]]
+        place = total - 1 + np.cumsum(fresh)
+        patches += [(int(place[event]), patch) for event, patch in batch.patches.items() if fresh[event]]
+        total += int(fresh.sum())
+        cursors[source] = int(table[-1, _C["offset"]])
+        numbers.append(table[fresh])
+        names.update(batch.names)
+    return Work(list(rows), _events(numbers, lines, traits, zone), names, patches, cursors, clocks, repeated)
+
+
+def _kept(parts: Int64s, counts: Int64s, fresh: npt.NDArray[np.bool_]) -> Int64s:
+    return parts[np.repeat(fresh, counts)] if len(parts) else parts
+
+
+def _events(numbers: list[Int64s], lines: list[Int64s], traits: list[Int64s], zone: Zone) -> Events:
+    table = np.concatenate(numbers) if numbers else np.zeros((0, len(COLUMNS)), np.int64)
+    column = {name: np.ascontiguousarray(table[:, i]) for name, i in _C.items()}
+    all_traits = np.concatenate(traits) if traits else np.zeros((0, 2), np.int64)
+    return Events(
+        row=column["who"],
+        kind=column["kind"],
+        time=column["time"],
+        local=zone.local(column["time"]),
+        amount=column["amount"],
+        quantity=column["quantity"],
+        discount=column["discount"],
+        rating=column["rating"],
+        channel=column["channel"],
+        key=column["key"],
+        order=column["order"],
+        line_end=np.cumsum(column["lines"]),
+        lines=np.concatenate(lines) if lines else np.zeros((0, 3), np.int64),
+        trait_end=np.cumsum(column["traits"]),
+        traits=all_traits - np.array([1, 0]),
+    )

@@ -1,0 +1,123 @@
+"""Rows through their events and their silences, one by one, whatever batch they came in.
+
+Before an event everything that fell due earlier is decided at its own moment; after it the rules are asked again.  So
+tags, their ``since`` and all changes depend only on what happened and when, not on where a batch was cut.
+Knows: the order of steps.  Must not know: names, storage, where events came from.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from profiles.clock import NEVER, WEEK, Int64s
+from profiles.compiled import compiled
+from profiles.features import FEATURE_ROWS
+from profiles.kernels.decide import Changes, Rules, decide
+from profiles.kernels.derive import Floats, Population, derive
+from profiles.kernels.fold import DUPLICATE, Events, fold
+from profiles.kernels.horizon import horizon, offset_at
+from profiles.layout import TABLES
+
+Bools = npt.NDArray[np.bool_]
+
+
+class World(NamedTuple):
+    """Everything a decision depends on besides the row."""
+
+    factor: Floats
+    people: Population
+    rules: Rules
+    since: Int64s  #: the shop's zone, see clock.Zone
+    offset: Int64s
+    version: int  #: of the rules
+
+
+@compiled
+def room(changes: Changes, rules: Rules) -> bool:
+    """Whether one more evaluation surely fits."""
+    return changes.count[0] + len(rules.tags) + len(rules.rungs) <= len(changes.what) and changes.count[1] < len(
+        changes.samples
+    )
+
+
+@compiled
+def evaluate(row: Int64s, r: int, event: int, at: int, world: World, changes: Changes, x: Floats) -> None:
+    """Ask all rules about the row at ``at`` and set when to ask again if nothing happens."""
+    offset = offset_at(at, world.since, world.offset)
+    derive(row, at, offset, world.rules.wanted, world.factor, world.people, x)
+    decide(row, r, event, at, x, world.rules, world.people.cuts, changes)
+    row[TABLES.as_of] = at
+    row[TABLES.version] += 1
+    row[TABLES.rules] = world.version
+    if row[TABLES.snapshot] != 0 and at >= row[TABLES.snapshot]:
+        i = changes.count[1]
+        changes.samples[i, 0], changes.samples[i, 1], changes.samples[i, 2] = r, at, changes.count[0]
+        for f in range(len(x)):
+            changes.sample_features[i, f] = x[f]
+        changes.count[1] = i + 1
+        row[TABLES.snapshot] += WEEK * ((at - row[TABLES.snapshot]) // WEEK + 1)
+    due = horizon(row, at, offset, world.rules, world.factor, world.people, x, world.since, world.offset)
+    row[TABLES.due] = max(min(due, row[TABLES.snapshot] if row[TABLES.snapshot] != 0 else NEVER), at + 1)
+
+
+@compiled
+def settle(row: Int64s, r: int, silence: int, until: int, world: World, changes: Changes, x: Floats) -> bool:
+    """Decide, each at its own moment, all that falls due up to ``until``; False if there was no more room.
+
+    ``silence`` says in the notes which silence it was.
+    """
+    while row[TABLES.version] != 0 and row[TABLES.due] <= until:
+        if not room(changes, world.rules):
+            return False
+        evaluate(row, r, silence, row[TABLES.due], world, changes, x)
+    return True
+
+
+@compiled
+def advance(
+    state: Int64s, events: Events, start: int, jitter: Int64s, world: World, changes: Changes, applied: Bools
+) -> int:
+    """Apply events from ``start`` on; returns the first one not reached for want of room in ``changes``.
+
+    ``applied[e]`` becomes True unless event e repeats a message that was applied before.
+    """
+    x = np.full(len(FEATURE_ROWS), np.nan)
+    for e in range(start, len(events.row)):
+        r, time = events.row[e], events.time[e]
+        row = state[r]
+        if not settle(row, r, -2 - e, time, world, changes, x) or not room(changes, world.rules):
+            return e
+        if fold(row, events, e) == DUPLICATE:
+            continue
+        applied[e] = True
+        if row[TABLES.snapshot] == 0:
+            row[TABLES.snapshot] = (time // WEEK + 1) * WEEK + jitter[r] % WEEK
+        evaluate(row, r, e, max(time, row[TABLES.as_of]), world, changes, x)
+    return len(events.row)
+
+
+@compiled
+def elapse(state: Int64s, start: int, until: Int64s, world: World, changes: Changes) -> int:
+    """Let silence act on every row up to its ``until``; returns the first row not finished for want of room."""
+    x = np.full(len(FEATURE_ROWS), np.nan)
+    for r in range(start, len(state)):
+        if not settle(state[r], r, -1, until[r], world, changes, x):
+            return r
+    return len(state)
+
+
+@compiled
+def renew(state: Int64s, start: int, at: Int64s, world: World, changes: Changes) -> int:
+    """Ask new rules about every row they have not decided yet; returns the first row not finished for want of room."""
+    x = np.full(len(FEATURE_ROWS), np.nan)
+    for r in range(start, len(state)):
+        row = state[r]
+        if row[TABLES.version] == 0 or row[TABLES.rules] == world.version:
+            continue
+        if not room(changes, world.rules):
+            return r
+        evaluate(row, r, -1, max(at[r], row[TABLES.as_of]), world, changes, x)
+    return len(state)

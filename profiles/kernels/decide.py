@@ -1,0 +1,163 @@
+"""Rules over the features of one row: which tags are held, which rung of each ladder.
+
+A rule is a formula without NOT (negations are pushed into the comparisons), written in postfix: a number >= 0 pushes
+the truth of that clause, AND / OR combine the two on top, HELD / FREE push whether a tag is held.  A comparison with
+"cannot say" (NaN) is never true, as in SQL.
+Knows: clauses, formulas, standing slots.  Must not know: names, texts, why a rule exists.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from profiles.clock import Int64s
+from profiles.compiled import compiled
+from profiles.kernels.derive import Floats
+from profiles.layout import TABLES
+
+AND: Final = -1
+OR: Final = -2
+HELD: Final = 1_000_000  #: + slot of the tag
+FREE: Final = 2_000_000  #: + slot of the tag
+DEPTH: Final = 64  #: deepest formula
+
+
+class Compare(IntEnum):
+    LT = 0
+    LE = 1
+    GT = 2
+    GE = 3
+    EQ = 4
+    NE = 5
+    UNKNOWN = 6
+    KNOWN = 7
+
+
+class Rules(NamedTuple):
+    """All tags and ladders as arrays."""
+
+    clauses: Int64s  #: rows (feature, compare, row of cuts or -1, decile)
+    values: Floats  #: what each clause compares with, unless it has a cut
+    code: Int64s  #: all formulas, one after another
+    tags: Int64s  #: rows (slot, enter start, enter end, leave start, leave end), tags after those they ask about
+    rungs: Int64s  #: rows (ladder, rung, when start, when end, until start, until end), best rung first
+    wanted: Int64s  #: features that some clause needs, with what they build on, in catalogue order
+    rung_features: Int64s  #: feature of each ladder's rung
+
+
+class Changes(NamedTuple):
+    """Room for what a run of evaluations says; ``count`` is how much is used."""
+
+    what: Int64s  #: rows (row, event, what, from, to, at); what: tag slot, or -1 - ladder
+    #: event: its number; of silence before event e, -2 - e; of silence before nothing, -1
+    features: Floats  #: the features each decision saw
+    samples: Int64s  #: rows (row, at, how many changes were noted before)
+    sample_features: Floats
+    count: Int64s  #: (changes, samples)
+
+
+@compiled
+def threshold(c: int, rules: Rules, cuts: Floats) -> float:
+    """What clause ``c`` compares with now."""
+    return cuts[rules.clauses[c, 2], rules.clauses[c, 3]] if rules.clauses[c, 2] >= 0 else rules.values[c]
+
+
+@compiled
+def compare(op: int, value: float, limit: float) -> bool:
+    if op == Compare.UNKNOWN.value or op == Compare.KNOWN.value:
+        return np.isnan(value) == (op == Compare.UNKNOWN.value)
+    if np.isnan(value) or np.isnan(limit):
+        return False
+    if op == Compare.LT.value:
+        return value < limit
+    if op == Compare.LE.value:
+        return value <= limit
+    if op == Compare.GT.value:
+        return value > limit
+    if op == Compare.GE.value:
+        return value >= limit
+    return (value == limit) == (op == Compare.EQ.value)
+
+
+@compiled
+def holds(row: Int64s, x: Floats, start: int, end: int, rules: Rules, cuts: Floats) -> bool:
+    """Truth of the formula ``code[start:end]``; an empty one is false."""
+    stack = np.zeros(DEPTH, np.bool_)
+    top = 0
+    for i in range(start, end):
+        code = rules.code[i]
+        if code == AND:
+            top -= 1
+            stack[top - 1] = stack[top - 1] and stack[top]
+        elif code == OR:
+            top -= 1
+            stack[top - 1] = stack[top - 1] or stack[top]
+        else:
+            if code >= FREE:
+                stack[top] = row[TABLES.since + code - FREE] == 0
+            elif code >= HELD:
+                stack[top] = row[TABLES.since + code - HELD] != 0
+            else:
+                stack[top] = compare(rules.clauses[code, 1], x[rules.clauses[code, 0]], threshold(code, rules, cuts))
+            top += 1
+    return top > 0 and stack[0]
+
+
+@compiled
+def note(changes: Changes, r: int, event: int, what: int, before: int, after: int, at: int, x: Floats) -> None:
+    """Write one change down, with the features that made it."""
+    i = changes.count[0]
+    changes.what[i, 0], changes.what[i, 1], changes.what[i, 2] = r, event, what
+    changes.what[i, 3], changes.what[i, 4], changes.what[i, 5] = before, after, at
+    for f in range(len(x)):
+        changes.features[i, f] = x[f]
+    changes.count[0] = i + 1
+
+
+@compiled
+def climb(
+    row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes
+) -> None:
+    """Put the customer on the first rung of each ladder whose rule holds."""
+    i = 0
+    while i < len(rules.rungs):
+        ladder, chosen = rules.rungs[i, 0], -1
+        slot = TABLES.ladders + 2 * ladder
+        while i < len(rules.rungs) and rules.rungs[i, 0] == ladder:
+            rung = rules.rungs[i]
+            if chosen < 0:
+                stays = row[slot] == rung[1] + 1 and rung[5] > rung[4]
+                if holds(row, x, rung[2], rung[3], rules, cuts) or (
+                    stays and not holds(row, x, rung[4], rung[5], rules, cuts)
+                ):
+                    chosen = rung[1]
+            i += 1
+        if chosen >= 0:
+            x[rules.rung_features[ladder]] = float(chosen)
+            if row[slot] != chosen + 1:
+                note(changes, r, event, -1 - ladder, row[slot] - 1, chosen, at, x)
+                row[slot], row[slot + 1] = chosen + 1, at
+
+
+@compiled
+def decide(
+    row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes
+) -> None:
+    """Move the standing of a row to what the rules say about ``x`` at ``at``; every change is noted."""
+    climb(row, r, event, at, x, rules, cuts, changes)
+    for t in range(len(rules.tags)):
+        slot = rules.tags[t, 0]
+        since = TABLES.since + slot
+        enters = holds(row, x, rules.tags[t, 1], rules.tags[t, 2], rules, cuts)
+        if row[since] == 0:
+            if enters:
+                row[since] = at
+                note(changes, r, event, slot, 0, 1, at, x)
+        elif not enters:
+            start, end = rules.tags[t, 3], rules.tags[t, 4]
+            if end == start or holds(row, x, start, end, rules, cuts):
+                note(changes, r, event, slot, 1, 0, at, x)
+                row[since] = 0

@@ -1,0 +1,56 @@
+"""Personal data in the form that may be kept and shown.
+
+Knows: which traits are personal and how each is masked.
+Must not know: who asks.  What is masked here is gone: nothing downstream can show more.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+#: trait -> how it is masked; keys are compared by their letters and digits alone, so ``Phone_Number`` is ``phonenumber``
+PRIVATE: Final = {
+    **dict.fromkeys(("phone", "phonenumber", "mobile", "mobilephone", "mobilenumber", "cellphone", "tel"), "phone"),
+    **dict.fromkeys(("telephone", "手机", "手机号", "手机号码", "电话", "联系电话"), "phone"),
+    **dict.fromkeys(("email", "emailaddress", "mail", "邮箱", "电子邮箱"), "email"),
+    **dict.fromkeys(("name", "firstname", "lastname", "fullname", "realname", "姓名", "真实姓名", "昵称"), "name"),
+    **dict.fromkeys(("nickname", "contactname", "收货人", "联系人"), "name"),
+    **dict.fromkeys(("address", "street", "地址", "收货地址", "住址", "身份证", "身份证号"), "rest"),
+    **dict.fromkeys(("idcard", "idnumber", "passport", "birthday", "birthdate", "dateofbirth", "生日"), "rest"),
+}
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_PHONE: Final = re.compile(r"(\+?86[ -]?)?1[3-9]\d([ -]?\d{4}){2}|\+\d[\d ()-]{6,18}\d")
+
+
+def is_private(key: str, value: object) -> bool:
+    """Whether a trait may only be kept masked: by its name, or because it looks like a phone number or an e-mail.
+
+    >>> is_private("Phone-Number", ""), is_private("contact", "li.lei@example.com"), is_private("city", "上海")
+    (True, True, False)
+    """
+    return _how(key, str(value)) is not None
+
+
+def masked(key: str, value: str) -> str:
+    """The part of a personal trait that may be seen.
+
+    >>> masked("phone", "13812341234"), masked("email", "li.lei@example.com"), masked("name", "张伟")
+    ('138****1234', 'l***@example.com', '张*')
+    """
+    how = _how(key, value)
+    if how == "phone":
+        digits = "".join(c for c in value if c.isdigit())
+        return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 11 else f"****{digits[-2:]}"
+    if how == "email" and "@" in value:
+        return f"{value[0]}***@{value.rsplit('@', 1)[1]}"
+    if how == "name":
+        return value[:1] + "*" * min(max(len(value) - 1, 1), 4)
+    return "***"
+
+
+def _how(key: str, value: str) -> str | None:
+    how = PRIVATE.get("".join(c for c in key.lower() if c.isalnum()))
+    if how is None and _EMAIL.search(value):
+        return "email" if _EMAIL.fullmatch(value) else "rest"
+    return "phone" if how is None and _PHONE.fullmatch(value) else how

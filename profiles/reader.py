@@ -1,0 +1,267 @@
+"""Reading: what the store holds, as views.  Never writes.
+
+Knows: where a profile is, which rules and params its bucket decides with, how far behind it is.
+Must not know: HTTP.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from profiles.clock import SECOND, Clock
+from profiles.codec import from_blobs
+from profiles.errors import MienError
+from profiles.features import FEATURES
+from profiles.layout import TABLES
+from profiles.rules import RuleBook
+from profiles.settings import Settings
+from profiles.sidecar import read as read_sidecar
+from profiles.stable import bucket_of
+from profiles.store import keys
+from profiles.store.base import Checkpoint
+from profiles.store.redis import RedisStore
+from profiles.store.registry import Registry
+from profiles.store.worlds import Worlds
+from profiles.view import Look, Outlook, ProfileView, Text, codes_in, outlook, view
+
+CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
+OUTLOOKS_KEPT = 10_000
+NAMES_KEPT = 200_000
+_json = msgspec.json.Decoder().decode
+
+
+class UnknownTag(MienError):
+    """No tag of that name in the live rules."""
+
+
+class TagLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One tag of the dictionary, with how many customers hold it now."""
+
+    name: str
+    label: Text
+    category: str
+    enter: str
+    leave: str | None
+    owner: str
+    customers: int
+    meaning: Text | None = None
+    action: Text | None = None
+    alert: str | None = None
+
+
+class RungLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    label: Text
+    when: str
+    until: str | None
+    customers: int
+    action: Text | None = None
+    alert: str | None = None
+
+
+class LadderLine(msgspec.Struct, frozen=True):
+    name: str
+    label: Text
+    rungs: tuple[RungLine, ...]
+
+
+class TagDictionary(msgspec.Struct, frozen=True):
+    version: int
+    customers: int
+    tags: tuple[TagLine, ...]
+    ladders: tuple[LadderLine, ...]
+
+
+class FeatureLine(msgspec.Struct, frozen=True):
+    """One line of the data dictionary."""
+
+    name: str
+    zh: str
+    unit: str
+    group: str
+    meaning: str
+    silence: str
+
+
+class Reader:
+    """Profiles, tags and the dictionary, read live."""
+
+    def __init__(self, store: RedisStore, registry: Registry, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._registry = registry
+        self._worlds = Worlds(registry, settings)
+        self._settings = settings
+        self._clock = clock
+        self._names: dict[int, str] = {}
+        self._checkpoints: dict[int, tuple[int, Checkpoint]] = {}
+        self._outlooks: OrderedDict[tuple[str, int, int, int], Outlook] = OrderedDict()
+
+    async def open(self) -> None:
+        """Learn the layouts of the store; call once before reading."""
+        self._worlds.layouts = await self._registry.remember_layout()
+
+    async def profile(self, profile: str) -> ProfileView | None:
+        """One customer, or None if nothing was ever heard of them."""
+        return (await self.profiles([profile]))[0]
+
+    async def profiles(self, profiles: Sequence[str]) -> list[ProfileView | None]:
+        """Many customers, in the order asked."""
+        found: dict[str, ProfileView | None] = {}
+        for bucket, mine in self._by_bucket(profiles).items():
+            blobs = await self._store.load(bucket, mine)
+            sides = await self._store.sidecars(bucket, mine)
+            checkpoint = await self._checkpoint(bucket)
+            for profile, blob, side in zip(mine, blobs, sides, strict=True):
+                found[profile] = await self._view(profile, blob, side, checkpoint) if blob else None
+        return [found[profile] for profile in profiles]
+
+    async def versions(self, profiles: Sequence[str]) -> list[int | None]:
+        """Only how often each has been decided: one round trip per bucket, made for watching."""
+        found: dict[str, int | None] = {}
+        for bucket, mine in self._by_bucket(profiles).items():
+            blobs = await self._store.load(bucket, mine)
+            rows = from_blobs(blobs, self._worlds.layouts)
+            for profile, blob, row in zip(mine, blobs, rows, strict=True):
+                found[profile] = int(row[TABLES.version]) if blob else None
+        return [found[profile] for profile in profiles]
+
+    async def timeline(self, profile: str, limit: int) -> list[dict[str, Any]]:
+        """Newest first: orders, refunds, reviews, service, and every change of a tag or rung."""
+        notes = await self._store.timeline(bucket_of(profile, self._settings.buckets), profile, limit)
+        return [_json(note) for note in notes]
+
+    async def tags(self) -> TagDictionary:
+        """The live rules with how many customers each of them holds."""
+        book, counts = await self._live_book(), await self._counts()
+        return TagDictionary(
+            version=book.version,
+            customers=sum(n for name, n in counts.items() if name.startswith("tier:")),
+            tags=tuple(
+                TagLine(
+                    name=tag.name,
+                    label=Text(tag.label.zh, tag.label.en),
+                    category=tag.category,
+                    enter=tag.enter.text,
+                    leave=tag.leave.text if tag.leave else None,
+                    owner=tag.owner,
+                    customers=counts.get(f"tag:{tag.name}", 0),
+                    meaning=Text(tag.meaning.zh, tag.meaning.en) if tag.meaning else None,
+                    action=Text(tag.action.zh, tag.action.en) if tag.action else None,
+                    alert=tag.alert,
+                )
+                for tag in book.document.tags
+            ),
+            ladders=tuple(
+                LadderLine(
+                    name=ladder.name,
+                    label=Text(ladder.label.zh, ladder.label.en),
+                    rungs=tuple(
+                        RungLine(
+                            name=rung.name,
+                            label=Text(rung.label.zh, rung.label.en),
+                            when=rung.when.text,
+                            until=rung.until.text if rung.until else None,
+                            customers=counts.get(f"{ladder.name}:{rung.name}", 0),
+                            action=Text(rung.action.zh, rung.action.en) if rung.action else None,
+                            alert=rung.alert,
+                        )
+                        for rung in ladder.rungs
+                    ),
+                )
+                for ladder in book.document.ladders
+            ),
+        )
+
+    async def members(self, tag: str, cursor: str | None, limit: int) -> tuple[list[str], str | None]:
+        """Holders of a tag, about ``limit`` at a time, and the cursor to go on with.
+
+        Raises:
+            UnknownTag: the live rules have no such tag.
+            ValueError: not a cursor of ours.
+        """
+        book = await self._live_book()
+        if tag not in {each.name for each in book.document.tags}:
+            raise UnknownTag(tag)
+        bucket, position = (int(part) for part in cursor.split("-")) if cursor else (0, 0)
+        found: list[str] = []
+        while len(found) < limit and bucket < self._settings.buckets:
+            position, some = await self._store.members(bucket, tag, position, limit - len(found))
+            found += some
+            if position == 0:
+                bucket += 1
+        return found, f"{bucket}-{position}" if bucket < self._settings.buckets else None
+
+    async def features(self) -> list[FeatureLine]:
+        """The data dictionary."""
+        return [FeatureLine(f.name, f.zh, f.unit.value, f.group, f.meaning, f.silence.value) for f in FEATURES]
+
+    async def lags(self) -> list[int]:
+        """How far behind its log each bucket is (ms)."""
+        return [_lag(await self._checkpoint(bucket)) for bucket in range(self._settings.buckets)]
+
+    def _by_bucket(self, profiles: Sequence[str]) -> dict[int, list[str]]:
+        out: dict[int, list[str]] = {}
+        for profile in dict.fromkeys(profiles):
+            out.setdefault(bucket_of(profile, self._settings.buckets), []).append(profile)
+        return out
+
+    async def _checkpoint(self, bucket: int) -> Checkpoint:
+        now = self._clock()
+        at, checkpoint = self._checkpoints.get(bucket, (0, Checkpoint()))
+        if now - at > CHECKPOINT_TTL:
+            checkpoint = await self._store.checkpoint(bucket)
+            self._checkpoints[bucket] = now, checkpoint
+        return checkpoint
+
+    async def _view(self, profile: str, blob: bytes, side: bytes | None, checkpoint: Checkpoint) -> ProfileView:
+        row = from_blobs([blob], self._worlds.layouts)[0]
+        book = await self._worlds.book(checkpoint.rules)
+        world = await self._worlds.world(checkpoint.rules, checkpoint.cuts)
+        now = max(self._now(checkpoint), int(row[TABLES.as_of]))
+        key = (profile, int(row[TABLES.version]), checkpoint.rules, checkpoint.cuts)
+        ahead = self._outlooks.get(key)
+        if ahead is None:
+            ahead = self._outlooks[key] = outlook(row, now, world)
+            if len(self._outlooks) > OUTLOOKS_KEPT:
+                self._outlooks.popitem(last=False)
+        await self._learn(codes_in(row))
+        look = Look(world, book, self._names.get, ahead, self._settings.currency, checkpoint.cuts)
+        return view(profile, row, read_sidecar(side), now, _lag(checkpoint), look)
+
+    def _now(self, checkpoint: Checkpoint) -> int:
+        """The moment to derive features for: the wall's, or in a replay the time its sources have reached."""
+        wall = self._clock()
+        if self._settings.clock == "wall" or not checkpoint.clocks:
+            return wall
+        slowest = min(checkpoint.clocks.values())
+        return wall if wall - slowest < 300 * SECOND else slowest
+
+    async def _learn(self, codes: list[int]) -> None:
+        missing = [code for code in codes if code not in self._names]
+        if missing:
+            if len(self._names) > NAMES_KEPT:
+                self._names.clear()
+                missing = codes
+            for code, name in zip(missing, await self._store.names(missing), strict=True):
+                if name is not None:
+                    self._names[code] = name
+
+    async def _live_book(self) -> RuleBook:
+        return await self._worlds.book(await self._registry.live(keys.RULES))
+
+    async def _counts(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for bucket in range(self._settings.buckets):
+            for name, n in (await self._store.counts(bucket)).items():
+                total[name] = total.get(name, 0) + n
+        return total
+
+
+def _lag(checkpoint: Checkpoint) -> int:
+    """Between the broker's stamp on the newest record applied and the commit that applied it."""
+    return max(checkpoint.at - checkpoint.received, 0) if checkpoint.received else 0
+

@@ -1,0 +1,211 @@
+"""One batch of one bucket, from what was stored to what is to be stored.
+
+All updates go through here: events and silence, live and replayed.  Pure: the same work on the same rows with the same
+world gives the same commit.
+Knows: rows, rules, messages.  Must not know: Kafka, Redis, the time of day (``clock`` is told).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from profiles.clock import Int64s
+from profiles.codec import from_blobs, to_blobs
+from profiles.features import INDEX
+from profiles.inputs import Work
+from profiles.kernels.advance import Bools, World, advance, elapse, renew
+from profiles.kernels.decide import Changes
+from profiles.kernels.derive import Floats
+from profiles.kinds import Kind
+from profiles.layout import TABLES, Layout
+from profiles.rules import RuleBook, Ruling
+from profiles.sidecar import Patch, patched
+from profiles.stable import code_of
+from profiles.store.base import Commit, Entry, Message
+from profiles.wire import Origin, Sample, Transition, encode
+
+TRANSITIONS: Final = "transitions"
+SAMPLES: Final = "samples"
+ROOM: Final = 4096  #: changes noted between two looks by Python
+SAMPLED: Final = ("days_since_order", "orders_365d", "spend_365d", "average_order", "usual_gap_days", "gap_days")
+MOMENTS: Final = frozenset(
+    {Kind.ORDER, Kind.REFUND, Kind.CANCEL, Kind.REVIEW, Kind.COMPLAINT, Kind.SERVICE, Kind.SIGNUP}
+)  #: kinds that a timeline tells
+
+BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event itself, what it changed
+
+_MOMENT_KINDS: Final = np.array(sorted(MOMENTS))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Profiles of one bucket, loaded."""
+
+    profiles: Sequence[str]
+    state: Int64s
+    sidecars: dict[str, bytes | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, profiles: Sequence[str], blobs: Sequence[bytes | None], older: dict[int, Layout]) -> Rows:
+        return cls(profiles, from_blobs(blobs, older))
+
+
+class Step:
+    """A step in the making: rows change in place, what is to be told collects here."""
+
+    def __init__(self, bucket: int, rows: Rows, world: World, book: RuleBook, seq: int, clock: int) -> None:
+        self._bucket = bucket
+        self._rows = rows
+        self._world = world
+        self._book = book
+        self._clock = clock
+        self._changes = room_for(ROOM, len(INDEX))
+        self._before = rows.state[:, TABLES.version].copy()
+        self._told = np.zeros_like(rows.state)  # standing as far as it has been told: rows may be further on
+        self._told[:, TABLES.facts :] = rows.state[:, TABLES.facts :]
+        self._messages: list[Message] = []
+        self._held: list[tuple[str, str, bool]] = []
+        self._counts: Counter[str] = Counter()
+        self._timeline: list[tuple[tuple[int, int], str, bytes]] = []
+        self._patches: dict[str, list[tuple[int, Patch]]] = {}
+        self.seq = seq
+        self.applied = 0
+        self.duplicates = 0
+
+    def events(self, work: Work, origin: Origin) -> None:
+        """Apply the events of ``work``; what falls due before them is decided first."""
+        jitter = np.array([code_of(profile) for profile in work.profiles], np.int64)
+        applied = np.zeros(len(work.events.row), np.bool_)
+        start = 0
+        while start < len(work.events.row):
+            start = advance(self._rows.state, work.events, start, jitter, self._world, self._changes, applied)
+            self._tell(origin)
+        self.applied += int(applied.sum())
+        self.duplicates += len(applied) - int(applied.sum())
+        self._moments(work, applied)
+        for e, patch in work.patches:
+            if applied[e]:
+                profile = work.profiles[work.events.row[e]]
+                self._patches.setdefault(profile, []).append((int(work.events.time[e]), patch))
+
+    def silence(self, until: Int64s, origin: Origin) -> None:
+        """Let every row feel the silence up to its ``until``."""
+        self._quietly(elapse, until, origin)
+
+    def renewal(self, at: Int64s) -> None:
+        """Ask new rules about rows that older rules decided; what changes is told as ``reconcile``."""
+        self._quietly(renew, at, "reconcile")
+
+    def _quietly(self, kernel: Callable[..., int], moments: Int64s, origin: Origin) -> None:
+        start = 0
+        while start < len(self._rows.state):
+            start = kernel(self._rows.state, start, moments, self._world, self._changes)
+            self._tell(origin)
+
+    def commit(self, expect: int, fields: dict[str, int] | None = None) -> Commit:
+        """Everything that changed, as one commit based on checkpoint version ``expect``."""
+        touched = np.flatnonzero(self._rows.state[:, TABLES.version] != self._before)
+        blobs = to_blobs(self._rows.state[touched])
+        dues = self._rows.state[touched, TABLES.due].tolist()
+        names = [self._rows.profiles[i] for i in touched.tolist()]
+        self._timeline.sort(key=lambda note: note[0])
+        return Commit(
+            bucket=self._bucket,
+            expect=expect,
+            entries=[Entry(*each) for each in zip(names, blobs, dues, strict=True)],
+            sidecars=[(profile, self._patched(profile)) for profile in self._patches],
+            held=self._held,
+            counts={name: n for name, n in self._counts.items() if n},
+            timeline=[(profile, note) for _, profile, note in self._timeline],
+            messages=self._messages,
+            seq=self.seq,
+            set={"seq": self.seq, **(fields or {})},
+            add={name: n for name, n in (("applied", self.applied), ("duplicates", self.duplicates)) if n},
+        )
+
+    def _patched(self, profile: str) -> bytes:
+        return patched(self._rows.sidecars.get(profile), self._patches[profile])
+
+    def _moments(self, work: Work, applied: Bools) -> None:
+        """Put what a person would tell about into the timelines."""
+        events = work.events
+        for e in np.flatnonzero(applied & np.isin(events.kind, _MOMENT_KINDS)).tolist():
+            kind, time = Kind(int(events.kind[e])), int(events.time[e])
+            note = {"at": time, "event": kind.name.lower(), "amount": int(events.amount[e]), "id": int(events.key[e])}
+            self._timeline.append(((e, MOMENT), work.profiles[events.row[e]], encode(note)))
+
+    def _tell(self, origin: Origin) -> None:
+        """Turn notes into messages, memberships and timeline entries, in the order they were made; empties them."""
+        changes, told = self._changes, 0
+        for i in range(changes.count[1] + 1):
+            until = changes.samples[i, 2] if i < changes.count[1] else changes.count[0]
+            for j in range(told, until):
+                self._transition(changes.what[j].tolist(), changes.features[j], origin)
+            told = until
+            if i < changes.count[1]:
+                self._sample(int(changes.samples[i, 0]), int(changes.samples[i, 1]), changes.sample_features[i])
+        changes.count[:] = 0
+
+    def _sample(self, r: int, at: int, x: Floats) -> None:
+        self.seq += 1
+        profile = self._rows.profiles[r]
+        seen = {name: float(x[INDEX[name]]) for name in SAMPLED if not np.isnan(x[INDEX[name]])}
+        sample = Sample(self._bucket, self.seq, profile, at, seen)
+        self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
+
+    def _transition(self, what: list[int], x: Floats, origin: Origin) -> None:
+        r, event, index, before, after, at = what
+        profile, row = self._rows.profiles[r], self._told[r]
+        ruling: Ruling = self._book.ruling(index, before, after)
+        because = self._book.because(index, before, after, x, row, self._world.people.cuts)
+        if ruling.what == "tag":
+            row[TABLES.since + index] = at if after == 1 else 0
+            self._held.append((ruling.name, profile, after == 1))
+            self._counts[f"tag:{ruling.name}"] += 1 if after == 1 else -1
+        else:
+            row[TABLES.ladders + 2 * (-1 - index)] = after + 1
+            self._counts[f"{ruling.what}:{ruling.name}"] += 1
+            if ruling.was is not None:
+                self._counts[f"{ruling.what}:{ruling.was}"] -= 1
+        self.seq += 1
+        transition = Transition(
+            bucket=self._bucket,
+            seq=self.seq,
+            profile=profile,
+            what=ruling.what,
+            name=ruling.name,
+            change=ruling.change,
+            was=ruling.was,
+            at=at,
+            clock=max(self._clock, at),
+            origin=origin if event >= 0 or origin != "live" else "sweep",
+            rules=self._book.version,
+            because=because,
+            risk=_known(x[INDEX["risk"]]),
+            tier=self._book.rung("tier", row),
+            stage=self._book.rung("stage", row),
+        )
+        encoded = encode(transition)
+        self._messages.append(Message(TRANSITIONS, profile.encode(), encoded))
+        place = (event, AFTER) if event >= 0 else (-2 - event, BEFORE) if event < -1 else (-1, BEFORE)
+        self._timeline.append((place, profile, encoded))
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def room_for(changes: int, width: int) -> Changes:
+    """Empty notes for so many changes of ``width`` features."""
+    return Changes(
+        what=np.zeros((changes, 6), np.int64),
+        features=np.zeros((changes, width)),
+        samples=np.zeros((changes, 2), np.int64),
+        sample_features=np.zeros((changes, width)),
+        count=np.zeros(2, np.int64),
+    )

@@ -1,0 +1,115 @@
+"""Every key that Mien uses in Redis: its name, its type, what it holds.
+
+``{b}`` is the hash tag of a bucket (``{0}``, ``{1}`` ...): all keys of a bucket live in one Cluster slot and change in
+one atomic call.  Nothing else in the project may spell a key.
+
+Of one bucket, written only by the worker that owns it:
+    {b}:ck         hash    checkpoint: v, next, seq, clock, lag ...; and `s:<topic>/<partition>` -> last source offset
+    {b}:p:<id>     string  a profile: layout fingerprint and packed row
+    {b}:x:<id>     string  its sidecar: msgpack of what cannot be counted (traits in words, ids)
+    {b}:due        zset    profile -> moment (ms) at which silence next changes something; also the roster
+    {b}:tag:<tag>  set     profiles that hold a tag
+    {b}:n          hash    how many customers hold a tag (`tag:<tag>`) or stand on a rung (`tier:high_value`)
+    {b}:out        stream  outbox: ids `<seq>-0`, field `m` = messages not yet published
+    {b}:t:<id>     list    timeline of a profile, newest first, capped; JSON
+
+Of all buckets:
+    names          hash    code -> text of every category, brand, item, city ... seen (write-once)
+    meta           hash    bucket count, time zone, currency, schema; checked at start
+    layouts        hash    fingerprint -> pieces of every layout that ever wrote a profile
+    rules          hash    version -> the tags document published as that version; `live` -> current version
+    params:<name>  hash    version -> JSON; `live` -> current version
+    keys           hash    SHA-256 of an API key -> JSON: name, scopes
+
+Of the alert desk (one hash tag, so they change together):
+    {alerts}:cursor     hash    bucket -> seq of the last transition seen
+    {alerts}:a:<id>     hash    one alert: as raised (JSON), its number, state, causes, deliveries; 180 days from its end
+    {alerts}:all        zset    alert id -> its number, in the order of raising; capped
+    {alerts}:in:<state> zset    the same of the alerts that are open, acknowledged or resolved (these capped)
+    {alerts}:open       hash    policy|profile -> id of the alert that is not resolved
+    {alerts}:causes     hash    what|name|profile -> id of the alert it holds open
+    {alerts}:feed       stream  every alert event, for screens: type, data (JSON); capped
+    {alerts}:lanes      hash    lane -> URL (empty: SMS) of every lane that ever had a delivery
+    {alerts}:disabled   hash    lane -> JSON: since when nothing is posted there, and why
+    {alerts}:due:<lane> zset    delivery id -> moment of the next attempt (ms), or the end of a worker's lease
+    {alerts}:d:<id>     hash    one delivery: what, where, attempts, state; 30 days from its end
+    {alerts}:ledger     stream  every send, refusal and failure with its reason; capped
+    {alerts}:dead       stream  deliveries that ran out of attempts, with what was to be sent; capped
+    {alerts}:counts     hash    raised, resolved, and lines of the ledger by channel, outcome and reason
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMES: Final = "names"
+META: Final = "meta"
+LAYOUTS: Final = "layouts"
+RULES: Final = "rules"
+API_KEYS: Final = "keys"
+
+ALERTS: Final = "{alerts}"
+ALERT_CURSOR: Final = f"{ALERTS}:cursor"
+ALERT_ALL: Final = f"{ALERTS}:all"
+ALERT_OPEN: Final = f"{ALERTS}:open"
+ALERT_CAUSES: Final = f"{ALERTS}:causes"
+ALERT_FEED: Final = f"{ALERTS}:feed"
+ALERT_LANES: Final = f"{ALERTS}:lanes"
+ALERT_DISABLED: Final = f"{ALERTS}:disabled"
+ALERT_LEDGER: Final = f"{ALERTS}:ledger"
+ALERT_DEAD: Final = f"{ALERTS}:dead"
+ALERT_COUNTS: Final = f"{ALERTS}:counts"
+
+
+def checkpoint(bucket: int) -> str:
+    return f"{{{bucket}}}:ck"
+
+
+def profile(bucket: int, name: str) -> str:
+    return f"{{{bucket}}}:p:{name}"
+
+
+def sidecar(bucket: int, name: str) -> str:
+    return f"{{{bucket}}}:x:{name}"
+
+
+def due(bucket: int) -> str:
+    return f"{{{bucket}}}:due"
+
+
+def tag(bucket: int, name: str) -> str:
+    return f"{{{bucket}}}:tag:{name}"
+
+
+def counts(bucket: int) -> str:
+    return f"{{{bucket}}}:n"
+
+
+def outbox(bucket: int) -> str:
+    return f"{{{bucket}}}:out"
+
+
+def timeline(bucket: int, name: str) -> str:
+    return f"{{{bucket}}}:t:{name}"
+
+
+def params(name: str) -> str:
+    return f"params:{name}"
+
+
+def alert(name: str) -> str:
+    return f"{ALERTS}:a:{name}"
+
+
+def delivery(name: str) -> str:
+    return f"{ALERTS}:d:{name}"
+
+
+def alerts_in(state: str) -> str:
+    """Index of the alerts in a state."""
+    return f"{ALERTS}:in:{state}"
+
+
+def due_deliveries(lane: str) -> str:
+    """Queue of a lane."""
+    return f"{ALERTS}:due:{lane}"

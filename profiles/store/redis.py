@@ -1,0 +1,177 @@
+"""Profiles in Redis or Valkey: one atomic call a batch, one GET a read.
+
+Knows: commands and key names.  Must not know: what a blob means.
+The only file besides ``desk.py`` that speaks to Redis.  Needs Redis >= 6.2 or Valkey >= 8; works in a Cluster because
+all keys of a call share the bucket's hash tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+import redis.asyncio as redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from profiles.errors import Stale, StoreDown
+from profiles.store import keys
+from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Message, from_fields
+
+COMMIT = (Path(__file__).parent / "commit.lua").read_text(encoding="utf-8")
+_TRANSIENT = ("OOM", "MISCONF", "LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes, bytes]]).decode
+
+
+def connect(url: str, timeout: float = 5.0) -> redis.Redis:
+    """A client whose every call is bounded in time."""
+    return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=15)
+
+
+def _reaching(
+    call: Callable[Concatenate[RedisStore, P], Awaitable[R]],
+) -> Callable[Concatenate[RedisStore, P], Awaitable[R]]:
+    """Turn what the network and a full or starting server do into ``StoreDown``; anything else is a bug and stays."""
+
+    @wraps(call)
+    async def bounded(self: RedisStore, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await call(self, *args, **kwargs)
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            raise StoreDown(str(error)) from error
+        except RedisError as error:
+            if any(word in str(error)[:200] for word in _TRANSIENT):
+                raise StoreDown(str(error)) from error
+            raise
+
+    return bounded
+
+
+class RedisStore:
+    """The store of production."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self._commit = client.register_script(COMMIT)
+
+    @_reaching
+    async def checkpoint(self, bucket: int) -> Checkpoint:
+        fields: dict[bytes, bytes] = await self.client.hgetall(keys.checkpoint(bucket))
+        return from_fields({name.decode(): int(value) for name, value in fields.items()})
+
+    @_reaching
+    async def load(self, bucket: int, profiles: Sequence[str]) -> list[bytes | None]:
+        if not profiles:
+            return []
+        found: list[bytes | None] = await self.client.mget([keys.profile(bucket, profile) for profile in profiles])
+        return found
+
+    @_reaching
+    async def sidecars(self, bucket: int, profiles: Sequence[str]) -> list[bytes | None]:
+        if not profiles:
+            return []
+        found: list[bytes | None] = await self.client.mget([keys.sidecar(bucket, profile) for profile in profiles])
+        return found
+
+    @_reaching
+    async def commit(self, commit: Commit) -> int:
+        done, version = await self._commit(keys=_keys(commit), args=_arguments(commit))
+        if not done:
+            raise Stale(commit.bucket, commit.expect, version)
+        return int(version)
+
+    @_reaching
+    async def due(self, bucket: int, until: int, limit: int) -> list[str]:
+        found = await self.client.zrangebyscore(keys.due(bucket), "-inf", until, start=0, num=limit)
+        return [profile.decode() for profile in found]
+
+    @_reaching
+    async def roster(self, bucket: int, cursor: int, limit: int) -> tuple[int, list[str]]:
+        after, found = await self.client.zscan(keys.due(bucket), cursor=cursor, count=limit)
+        return int(after), [profile.decode() for profile, _ in found]
+
+    @_reaching
+    async def outbox(self, bucket: int, limit: int) -> list[tuple[int, list[Message]]]:
+        found = await self.client.xrange(keys.outbox(bucket), count=limit)
+        return [(int(name.split(b"-")[0]), [Message(*each) for each in _unpack(data[b"m"])]) for name, data in found]
+
+    @_reaching
+    async def published(self, bucket: int, seq: int) -> None:
+        await self.client.xtrim(keys.outbox(bucket), minid=f"{seq + 1}-0", approximate=False)
+
+    @_reaching
+    async def timeline(self, bucket: int, profile: str, limit: int) -> list[bytes]:
+        found: list[bytes] = await self.client.lrange(keys.timeline(bucket, profile), 0, limit - 1)
+        return found
+
+    @_reaching
+    async def counts(self, bucket: int) -> dict[str, int]:
+        found: dict[bytes, bytes] = await self.client.hgetall(keys.counts(bucket))
+        return {name.decode(): int(value) for name, value in found.items()}
+
+    @_reaching
+    async def members(self, bucket: int, tag: str, cursor: int, limit: int) -> tuple[int, list[str]]:
+        after, found = await self.client.sscan(keys.tag(bucket, tag), cursor=cursor, count=limit)
+        return int(after), [profile.decode() for profile in found]
+
+    @_reaching
+    async def beat(self, bucket: int, now: int) -> None:
+        await self.client.hset(keys.checkpoint(bucket), "beat", str(now))
+
+    @_reaching
+    async def learn_names(self, names: dict[int, str]) -> None:
+        if names:
+            await self.client.hset(keys.NAMES, mapping={str(code): name for code, name in names.items()})
+
+    @_reaching
+    async def names(self, codes: Sequence[int]) -> list[str | None]:
+        if not codes:
+            return []
+        found = await self.client.hmget(keys.NAMES, [str(code) for code in codes])
+        return [name.decode() if name is not None else None for name in found]
+
+
+def _keys(commit: Commit) -> list[str]:
+    bucket = commit.bucket
+    out = [keys.checkpoint(bucket), keys.due(bucket), keys.counts(bucket), keys.outbox(bucket)]
+    out += [keys.profile(bucket, entry.profile) for entry in commit.entries]
+    out += [keys.sidecar(bucket, profile) for profile, _ in commit.sidecars]
+    out += [keys.timeline(bucket, profile) for profile, _ in commit.timeline]
+    out += [keys.tag(bucket, tag) for tag, _, _ in commit.held]
+    return out
+
+
+def _arguments(commit: Commit) -> list[Any]:
+    messages = [(message.topic, message.key, message.value) for message in commit.messages]
+    out: list[Any] = [
+        commit.expect,
+        len(commit.entries),
+        len(commit.sidecars),
+        len(commit.timeline),
+        len(commit.held),
+        len(commit.counts),
+        len(commit.set),
+        len(commit.add),
+        TIMELINE_KEPT,
+        f"{commit.seq}-0" if messages else "",
+        _pack(messages),
+    ]
+    for entry in commit.entries:
+        out += (entry.blob, entry.due, entry.profile)
+    out += [blob for _, blob in commit.sidecars]
+    out += [note for _, note in commit.timeline]
+    for _, profile, entered in commit.held:
+        out += ("+" if entered else "-", profile)
+    for pairs in (commit.counts, commit.set, commit.add):
+        for name, value in pairs.items():
+            out += (name, value)
+    return out

@@ -1,0 +1,97 @@
+"""What all buckets share: published rules and params, remembered layouts, the shop's fixed facts.
+
+Knows: versions; a published version never changes.  Must not know: what is in a document.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis.asyncio as redis
+
+from profiles.errors import LayoutError, MienError
+from profiles.layout import LAYOUT, Layout
+from profiles.store import keys
+
+LIVE = "live"
+
+
+class MetaMismatch(MienError):
+    """The store was made for another shop or another shape; the message names the setting."""
+
+
+# One call, so that two publishers cannot give two documents the same version.
+_PUBLISH = """
+local version = tonumber(redis.call('HGET', KEYS[1], 'live') or '0')
+if ARGV[2] ~= '' and version >= tonumber(ARGV[2]) then return version end
+redis.call('HSET', KEYS[1], version + 1, ARGV[1], 'live', version + 1)
+return version + 1
+"""
+
+
+class Registry:
+    """Shared documents by name and version."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self._publish = client.register_script(_PUBLISH)
+
+    async def publish(self, name: str, document: str, unless_at: int | None = None) -> int:
+        """Store a document as the next version and make it live; returns the live version.
+
+        ``unless_at``: do nothing if that version, or a later one, is live already.
+        """
+        return int(await self._publish(keys=[name], args=[document, "" if unless_at is None else unless_at]))
+
+    async def live(self, name: str) -> int:
+        """The live version, 0 if nothing was ever published."""
+        return int(await self.client.hget(name, LIVE) or 0)
+
+    async def document(self, name: str, version: int) -> str:
+        """Raises MienError: that version was never published here."""
+        found = await self.client.hget(name, str(version))
+        if found is None:
+            raise MienError(f"{name} version {version} is not in the store; was Redis replaced?")
+        return str(found.decode())
+
+    async def remember_layout(self) -> dict[int, Layout]:
+        """Store today's layout and return every layout that ever wrote here, by fingerprint."""
+        await self.client.hset(keys.LAYOUTS, str(LAYOUT.fingerprint), json.dumps(LAYOUT.pieces))
+        found = await self.client.hgetall(keys.LAYOUTS)
+        layouts = {}
+        for fingerprint, pieces in found.items():
+            layout = Layout(tuple((str(name), int(size)) for name, size in json.loads(pieces)))
+            if layout.fingerprint != int(fingerprint):
+                raise LayoutError(f"the remembered layout {fingerprint!r} does not match its own fingerprint")
+            layouts[layout.fingerprint] = layout
+        return layouts
+
+    async def settle(self, facts: dict[str, str]) -> None:
+        """Fix the shop's facts on first use; afterwards insist on them.
+
+        Raises:
+            MetaMismatch: a fact differs from the one profiles were made with.
+        """
+        for name, value in facts.items():
+            await self.client.hsetnx(keys.META, name, value)
+        stored: dict[bytes, bytes] = await self.client.hgetall(keys.META)
+        for name, value in facts.items():
+            fixed = stored[name.encode()].decode()
+            if fixed != value:
+                raise MetaMismatch(
+                    f"profiles in this store were made with {name}={fixed}, now it is {value}: "
+                    f"set MIEN_{name.upper()}={fixed}, or use an empty store"
+                )
+
+    async def facts(self) -> dict[str, str]:
+        stored: dict[bytes, bytes] = await self.client.hgetall(keys.META)
+        return {name.decode(): value.decode() for name, value in stored.items()}
+
+    async def forget_offsets(self, bucket: int) -> None:
+        """Begin a new log: profiles stay, positions in the lost log go.  Only for a broker that keeps nothing."""
+        name = keys.checkpoint(bucket)
+        fields: dict[bytes, Any] = await self.client.hgetall(name)
+        positions = [each for each in fields if each == b"next" or each[:2] in (b"s:", b"c:")]
+        if positions:
+            await self.client.hdel(name, *positions)

@@ -1,0 +1,303 @@
+"""A profile as people and programs read it.
+
+Knows: how a stored row reads at a moment, in words.  Must not know: HTTP, Redis.
+Reading changes nothing: features are derived for now, tags are those the rules last decided, and what silence will do
+to them is worked out on a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from profiles import measures as m
+from profiles.clock import DAY, Int64s
+from profiles.features import FEATURES, INDEX, Unit
+from profiles.kernels.advance import World, elapse
+from profiles.kernels.derive import Floats, derive
+from profiles.kernels.horizon import offset_at
+from profiles.kernels.rings import MONTH, decayed_counts
+from profiles.kinds import Kind
+from profiles.layout import LADDERS, TABLES
+from profiles.rules import Label, RuleBook
+from profiles.sidecar import Value
+from profiles.step import room_for
+from profiles.wire import Because
+
+Names = Callable[[int], str | None]
+LOOK_AHEAD: Final = 400 * DAY
+ROOM: Final = 512
+_ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
+
+
+class Text(msgspec.Struct, frozen=True):
+    """The same in both languages."""
+
+    zh: str
+    en: str
+
+
+class TagView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tag the customer holds."""
+
+    name: str
+    label: Text
+    category: str
+    since: int
+    because: tuple[Because, ...]
+    why: Text
+    changes_at: int | None = None  #: when it goes if the customer stays silent; None: not within 400 days
+    action: Text | None = None
+
+
+class RungView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the customer stands on a ladder."""
+
+    name: str
+    label: Text
+    since: int
+    because: tuple[Because, ...] = ()
+    why: Text | None = None
+    changes_at: int | None = None
+    becomes: str | None = None  #: the rung that silence leads to
+    action: Text | None = None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why the risk is what it is, with numbers a clerk can check."""
+
+    group: Text
+    text: Text
+    facts: dict[str, float]
+
+
+class RiskView(msgspec.Struct, frozen=True):
+    probability: float
+    band: str  #: low, medium, high
+    source: str  #: baseline, blend or model
+    version: int
+    reasons: tuple[Reason, ...]
+
+
+class RfmView(msgspec.Struct, frozen=True):
+    r: int | None
+    f: int | None
+    m: int | None
+    standing: RungView | None
+
+
+class InterestView(msgspec.Struct, frozen=True):
+    name: str
+    weight: float
+
+
+class ProfileView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything Mien knows about one customer, at one moment, and how fresh it is."""
+
+    id: str
+    version: int
+    as_of: int  #: newest event or silence that has been decided (ms)
+    read_at: int  #: the moment features were derived for (ms)
+    lag_ms: int  #: how far this customer's bucket is behind its log
+    rules_version: int
+    params_version: int
+    traits: dict[str, Value]
+    tags: tuple[TagView, ...]
+    tier: RungView | None
+    lifecycle: RungView | None
+    rfm: RfmView
+    risk: RiskView | None
+    action: Text | None
+    features: dict[str, float | str | None]
+    interests: dict[str, tuple[InterestView, ...]]
+    cart: tuple[str, ...]
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What silence will do: index of tag or ladder -> (moment, rung or 0)."""
+
+    at: dict[int, tuple[int, int]]
+
+
+def features_at(row: Int64s, now: int, world: World) -> Floats:
+    """Every feature of the catalogue at ``now``; NaN where there is no answer."""
+    out = np.full(len(FEATURES), np.nan)
+    derive(row, now, offset_at(now, world.since, world.offset), _ALL, world.factor, world.people, out)
+    return out
+
+
+def outlook(row: Int64s, now: int, world: World) -> Outlook:
+    """The first change of every tag and ladder if no event comes for 400 days."""
+    copy = row.copy().reshape(1, -1)
+    copy[0, TABLES.snapshot] = 0
+    changes = room_for(ROOM, len(FEATURES))
+    elapse(copy, 0, np.array([now + LOOK_AHEAD]), world, changes)
+    found: dict[int, tuple[int, int]] = {}
+    for _, _, what, _, after, at in changes.what[: changes.count[0]].tolist():
+        found.setdefault(what, (at, after))
+    return Outlook(found)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything a row is read with."""
+
+    world: World
+    book: RuleBook
+    names: Names
+    ahead: Outlook
+    currency: str
+    cuts: int  #: version of the params
+
+    def because(self, what: int, before: int, after: int, x: Floats, row: Int64s) -> tuple[Because, ...]:
+        return self.book.because(what, before, after, x, row, self.world.people.cuts, self.names)
+
+    def say(self, reasons: tuple[Because, ...]) -> Text:
+        return Text(self.book.say(reasons, "zh", self.currency), self.book.say(reasons, "en", self.currency))
+
+
+def view(profile: str, row: Int64s, traits: dict[str, tuple[int, Value]], now: int, lag_ms: int, look: Look) -> ProfileView:
+    """Put a row into words."""
+    x = features_at(row, now, look.world)
+    tags = _tags(row, x, look)
+    rungs = {ladder: _rung(ladder, row, x, look) for ladder in LADDERS}
+    return ProfileView(
+        id=profile,
+        version=int(row[TABLES.version]),
+        as_of=int(row[TABLES.as_of]),
+        read_at=now,
+        lag_ms=lag_ms,
+        rules_version=look.book.version,
+        params_version=look.cuts,
+        traits={name: value for name, (_, value) in sorted(traits.items())},
+        tags=tags,
+        tier=rungs["tier"],
+        lifecycle=rungs["stage"],
+        rfm=RfmView(*(_whole(x[INDEX[name]]) for name in ("r_score", "f_score", "m_score")), rungs["rfm"]),
+        risk=_risk(x),
+        action=_action(rungs, tags),
+        features={feature.name: _shown(i, x[i], look.names) for i, feature in enumerate(FEATURES)}
+        | {ladder: rung.name if rung else None for ladder, rung in rungs.items()},
+        interests={name: _interests(i, row, now, look) for i, name in enumerate(m.INTERESTS)},
+        cart=_cart(row, look.names),
+    )
+
+
+def _tags(row: Int64s, x: Floats, look: Look) -> tuple[TagView, ...]:
+    found = []
+    for slot, tag in look.book.tags.items():
+        since = int(row[TABLES.since + slot])
+        if since == 0:
+            continue
+        why = look.because(slot, 0, 1, x, row)
+        found.append(
+            TagView(
+                name=tag.name,
+                label=_text(tag.label),
+                category=tag.category,
+                since=since,
+                because=why,
+                why=look.say(why),
+                changes_at=look.ahead.at.get(slot, (None, 0))[0],
+                action=_text(tag.action) if tag.action else None,
+            )
+        )
+    return tuple(sorted(found, key=lambda tag: (-tag.since, tag.name)))
+
+
+def _rung(ladder: str, row: Int64s, x: Floats, look: Look) -> RungView | None:
+    name, index = look.book.rung(ladder, row), LADDERS.index(ladder)
+    if name is None:
+        return None
+    number = int(row[TABLES.ladders + 2 * index]) - 1
+    rung = look.book.rungs[index].get(number)
+    why = look.because(-1 - index, number, number, x, row)
+    at, becomes = look.ahead.at.get(-1 - index, (None, 0))
+    return RungView(
+        name=name,
+        label=_text(rung.label) if rung else Text(name, name),
+        since=int(row[TABLES.ladders + 2 * index + 1]),
+        because=why,
+        why=look.say(why),
+        changes_at=at,
+        becomes=look.book.rungs[index][becomes].name if at is not None and becomes in look.book.rungs[index] else None,
+        action=_text(rung.action) if rung and rung.action else None,
+    )
+
+
+def _text(label: Label) -> Text:
+    return Text(label.zh, label.en)
+
+
+def _action(rungs: dict[str, RungView | None], tags: tuple[TagView, ...]) -> Text | None:
+    """The tier's advice goes first, then that of the newest tag that has any."""
+    tier = rungs["tier"]
+    if tier is not None and tier.action is not None:
+        return tier.action
+    return next((tag.action for tag in tags if tag.action is not None), None)
+
+
+def _risk(x: Floats) -> RiskView | None:
+    probability = x[INDEX["risk"]]
+    if np.isnan(probability):
+        return None
+    silent, usual, overdue = (float(x[INDEX[name]]) for name in ("days_since_order", "usual_gap_days", "overdue"))
+    reason = Reason(
+        group=Text("沉默时长", "Silence"),
+        text=Text(
+            f"{silent:.0f} 天未下单，平常约 {usual:.0f} 天一次",
+            f"{silent:.0f} days without an order, usually every {usual:.0f}",
+        ),
+        facts={"days_since_order": round(silent, 2), "usual_gap_days": round(usual, 2), "overdue": round(overdue, 2)},
+    )
+    band = "high" if probability >= 0.6 else "medium" if probability >= 0.3 else "low"
+    return RiskView(round(float(probability), 4), band, "baseline", 0, (reason,))
+
+
+def _shown(index: int, value: Any, names: Names) -> float | str | None:
+    if np.isnan(value):
+        return None
+    feature = FEATURES[index]
+    if feature.unit is not Unit.NAME:
+        return round(float(value), 4)
+    if feature.name == "last_step":
+        return Kind(int(value)).name.lower()
+    return names(int(value)) or f"#{int(value)}"
+
+
+def _whole(value: float) -> int | None:
+    return None if np.isnan(value) else int(value)
+
+
+def _interests(which: int, row: Int64s, now: int, look: Look) -> tuple[InterestView, ...]:
+    world, names = look.world, look.names
+    first, entries = TABLES.interests[which].tolist()
+    month = (now + offset_at(now, world.since, world.offset)) // MONTH
+    found = []
+    for slot in range(first, first + 3 * entries, 3):
+        code, then, counts = row[slot : slot + 3].tolist()
+        worth = decayed_counts(then, counts, max(month, then)) / 4 if code else 0
+        if worth > 0:
+            found.append(InterestView(names(code) or f"#{code}", worth))
+    return tuple(sorted(found, key=lambda each: (-each.weight, each.name)))
+
+
+def _cart(row: Int64s, names: Names) -> tuple[str, ...]:
+    emptied = row[TABLES.cart]
+    entries = row[TABLES.cart + 1 : TABLES.cart + 1 + 3 * m.CART_KEPT].reshape(-1, 3).tolist()
+    found = [(added, code) for code, added, gone in entries if added > gone and added > emptied]
+    return tuple(names(code) or f"#{code}" for _, code in sorted(found, reverse=True))
+
+
+def codes_in(row: Int64s) -> list[int]:
+    """Every code of a row that ``view`` will want the name of."""
+    codes = {int(row[slot]) for first, n in TABLES.interests.tolist() for slot in range(first, first + 3 * n, 3)}
+    codes |= {int(row[TABLES.cart + 1 + 3 * i]) for i in range(m.CART_KEPT)}
+    for i, numeric in enumerate(m.TRAITS.values()):
+        if not numeric:
+            codes.add(int(row[TABLES.traits + 2 * i + 1]))
+    return sorted(codes - {0})

@@ -1,0 +1,82 @@
+"""What travels between the parts, as values.
+
+Knows: the shape of every message that leaves or crosses Mien.
+Must not know: topics, Redis, how anything is computed.  (What comes in from apps is in ``intake``; the packed batches
+between the two hops are in ``inputs``.)
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Origin = Literal["live", "sweep", "backfill", "reconcile", "merge"]
+ORIGINS: tuple[Origin, ...] = ("live", "sweep", "backfill", "reconcile", "merge")
+MAY_SEND: frozenset[Origin] = frozenset({"live", "sweep"})  #: origins whose transitions may reach a customer
+
+
+class Because(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One comparison that decided: ``spend_365d 512.40 >= 500.00``."""
+
+    feature: str
+    compare: str  #: ``<  <=  >  >=  =  !=  is known  is unknown``, or ``held`` / ``not held`` of a tag
+    value: float | str | None = None
+    limit: float | str | None = None
+
+    def __str__(self) -> str:
+        return " ".join(_shown(part) for part in (self.feature, self.value, self.compare, self.limit) if part is not None)
+
+
+def _shown(part: float | str) -> str:
+    return part if isinstance(part, str) else f"{part:.2f}".rstrip("0").rstrip(".")
+
+
+class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tag was entered or left, or a customer moved on a ladder (stage, rfm, tier).
+
+    ``bucket`` and ``seq`` identify it for ever: a reader that remembers the last ``seq`` of each bucket sees every
+    transition once.  ``at`` is the moment it became true, ``clock`` what time it was when Mien said so (both in
+    milliseconds); far apart means stale.
+    """
+
+    bucket: int
+    seq: int
+    profile: str
+    what: str  #: ``tag`` or the name of a ladder
+    name: str  #: the tag, or the rung moved to
+    change: Literal["entered", "left", "moved"]
+    at: int
+    clock: int
+    origin: Origin
+    rules: int  #: version of the rules that decided
+    was: str | None = None  #: the rung left
+    since: int = 0  #: of a tag that was left: when it had been entered
+    because: tuple[Because, ...] = ()
+    risk: float | None = None
+    tier: str | None = None
+    stage: str | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """Some features of one customer, frozen at one moment, for the learners."""
+
+    bucket: int
+    seq: int
+    profile: str
+    at: int
+    features: dict[str, float]
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """Why a record was refused; travels as headers of the dead letter, whose value is the record's raw bytes."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str = ""
+
+
+encode = msgspec.json.Encoder().encode
+decode_transition = msgspec.json.Decoder(Transition).decode

@@ -1,0 +1,150 @@
+"""The alert desk at work: transitions in, webhooks and SMS out.
+
+Knows: which part decides, which remembers, which sends, and in what order they are asked.
+Must not know: Kafka.  (Whoever reads transitions calls :meth:`AlertDesk.handle`; a timer calls ``deliver_due``.)
+
+    handle       recall · decide · commit          once per batch of one bucket, in order
+    deliver_due  claim · gate · attempt · record   for every lane beside the others
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import httpx2
+from redis.asyncio import Redis
+
+from profiles.alerts import Policy, Raise, Refuse, Resolve, Rules, ask, decide
+from profiles.clock import HOUR, Clock
+from profiles.deliveries import lanes_for
+from profiles.errors import Stale
+from profiles.settings import Settings
+from profiles.store.desk import Desk
+from profiles.store.desk_reads import DeskReads
+from profiles.wire import Transition
+from streams.courier import Courier, MaskedPhone, Words
+from streams.lanes import Lanes
+from streams.sms import TEMPLATES, Language, SmsProvider, Template
+from streams.webhooks import Signer, Webhooks
+
+SLICE = 250  #: transitions in one commit; more would keep Redis busy for too long at a stretch
+RACES = 20  #: commits in a row that another worker may win before we stop to believe that it is a race
+
+
+@dataclass(frozen=True)
+class Handled:
+    """What became of a batch."""
+
+    raised: int = 0
+    resolved: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)  #: reason -> how many
+    skipped: int = 0  #: transitions that had been handled before
+
+
+class AlertDesk:
+    """One worker's alert desk.  ``rules`` may be replaced at any time; the next batch sees the new ones."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        clock: Clock,
+        rules: Rules,
+        http: httpx2.AsyncClient,
+        sms: SmsProvider | None,
+        *,
+        names: Mapping[str, str] | None = None,
+        templates: Mapping[str, Template] = TEMPLATES,
+        language: Language = "zh",
+        masked_phone: MaskedPhone | None = None,
+    ) -> None:
+        """``sms=None`` switches SMS off; ``names`` are the features' Chinese names, for the words of an alert.
+
+        Raises:
+            streams.webhooks.BadSecret: webhooks are configured, but no usable secret to sign them.
+        """
+        self.rules = rules
+        self._settings = settings
+        self._clock = clock
+        self._names = dict(names or {})
+        self._stale_after = int(settings.stale_hours * HOUR)
+        self._lanes = lanes_for(settings.webhook_urls)
+        self._desk = Desk(redis)
+        webhooks = None
+        if settings.webhook_urls:
+            webhooks = Webhooks(http, Signer(settings.webhook_secret), clock, private=settings.webhook_private)
+        words = Words(templates, language, masked_phone)
+        reads = DeskReads(redis)
+        courier = Courier(self._desk, reads, clock, self._lanes, webhooks, sms, words, self._stale_after)
+        self._out = Lanes(self._desk, clock, self._lanes, courier)
+
+    async def cursor(self, bucket: int) -> int:
+        """The ``seq`` of the last transition of this bucket that is done; reading may start after it."""
+        return await self._desk.cursor(bucket)
+
+    async def handle(self, bucket: int, transitions: Sequence[Transition]) -> Handled:
+        """Decide about transitions of one bucket, in the order of their ``seq``, and commit what follows.
+
+        Those that were handled before are skipped, by whomever.  When it returns, all is in Redis; when it raises,
+        or the process dies on the way, the same call may be made again.
+
+        Raises:
+            redis.exceptions.RedisError: the store did not answer.
+        """
+        done: Counter[str] = Counter()
+        for start in range(0, len(transitions), SLICE):
+            done += await self._handle(bucket, transitions[start : start + SLICE])
+        refused = {name.partition(":")[2]: count for name, count in done.items() if name.startswith("refused:")}
+        return Handled(done["raised"], done["resolved"], refused, done["skipped"])
+
+    async def _handle(self, bucket: int, transitions: Sequence[Transition]) -> Counter[str]:
+        rules = self.rules
+        asked = ask(transitions, rules)
+        before = 0
+        for _ in range(RACES):
+            now = self._clock()
+            memory = await self._desk.recall(bucket, asked)
+            fresh = [one for one in transitions if one.seq > memory.cursor]
+            skipped = Counter(skipped=len(transitions) - len(fresh))
+            if not fresh:
+                return skipped
+            # In a replay the stream has its own time: what was fresh then is fresh.
+            policy = Policy(0 if self._settings.clock == "stream" else now, self._stale_after, self._names)
+            decisions = decide(fresh, memory.known, rules, policy)
+            if await self._desk.commit(memory, fresh[-1].seq, decisions, self._lanes, now):
+                return skipped + Counter(map(_name, decisions))
+            before = memory.cursor
+        raise Stale(bucket, before, await self._desk.cursor(bucket))
+
+    async def deliver_due(self) -> Counter[str]:
+        """Start what is due on every lane that is not at it already; call it once or twice a second.
+
+        Returns at once with what happened since the last call, by channel, outcome and reason (``webhook:delivered``);
+        attempts go on beside it, so a lane that hangs holds up nobody.
+
+        Raises:
+            redis.exceptions.RedisError: the store did not answer, here or in an attempt since the last call.
+        """
+        return await self._out.start()
+
+    async def settled(self) -> Counter[str]:
+        """Wait until nothing is due any more and nothing is on its way; what happened, as ``deliver_due`` tells it."""
+        return await self._out.settled()
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Claim nothing more, let attempts end for ``grace`` seconds, then drop them: another worker resumes them."""
+        await self._out.close(grace)
+
+
+def _name(decision: object) -> str:
+    match decision:
+        case Raise():
+            return "raised"
+        case Resolve():
+            return "resolved"
+        case Refuse(reason):
+            return f"refused:{reason}"
+        case _:
+            return "held"

@@ -1,0 +1,128 @@
+"""The worker: composition root and Faust agents.  ``faust -A streams.app worker`` runs it.
+
+Knows: how the parts are put together and what happens on a rebalance.
+Must not know: anything the parts know.
+
+    events.*        -> intake   -> profile-inputs, dead-letters
+    profile-inputs  -> update   -> Redis, and through the outbox: transitions, samples
+    transitions     -> alerts   -> webhooks, SMS
+    samples         -> learn    -> params
+    every half second: silence, new rules, deliveries that are due
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from yarl import URL
+
+from profiles.clock import system_clock
+from profiles.settings import load
+from streams.batches import FetchScheduler, PassThrough
+from streams.patience import leave
+from streams.topics import PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
+from streams.transport import PromptTransport
+from streams.worker import Worker
+
+settings = load()
+KAFKA_FAULTS = (KafkaError, OSError)
+
+
+def _faust_app() -> faust.App:
+    prompt = {"broker_session_timeout": 6.0, "broker_rebalance_timeout": 2.0, "broker_heartbeat_interval": 1.0}
+    app = faust.App(
+        settings.group,
+        broker=[f"kafka://{server.strip()}" for server in settings.broker.split(",")],
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=1,
+        ConsumerScheduler=FetchScheduler,
+        broker_max_poll_records=4000,
+        stream_buffer_maxsize=8,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=os.environ.get("MIEN_INSTANCE") or None,
+        broker_commit_interval=1.0,
+        datadir=str(settings.data_dir / "faust"),
+        **(prompt if settings.embedded else {"broker_session_timeout": 30.0, "broker_rebalance_timeout": 60.0}),
+    )
+    if settings.embedded:
+        app.transport = PromptTransport([URL(f"kafka://{settings.broker}")], app)
+    return app
+
+
+app = _faust_app()
+worker = Worker(settings, system_clock, KAFKA_FAULTS)
+raw = PassThrough()
+
+
+def _topic(*names: str) -> Any:
+    return app.topic(*names, schema=raw)
+
+
+@app.agent(_topic(*event_topics(settings)))
+async def intake(fetches: Any) -> None:
+    """Read what apps sent and hand it to the bucket of each customer."""
+    async for fetch in fetches.events():
+        await worker.intake(fetch.value)
+
+
+@app.agent(_topic(PROFILE_INPUTS), isolated_partitions=True)
+async def update(fetches: Any) -> None:
+    """Fold, decide, commit: one bucket a partition."""
+    async for fetch in fetches.events():
+        wanted = await worker.update(fetch.message.partition, fetch.value)
+        if wanted is not None:
+            await app.consumer.seek(TP(PROFILE_INPUTS, fetch.message.partition), wanted)
+
+
+@app.agent(_topic(TRANSITIONS))
+async def alerts(fetches: Any) -> None:
+    """Turn transitions into alerts."""
+    async for fetch in fetches.events():
+        await worker.alert(fetch.message.partition, fetch.value)
+
+
+@app.agent(_topic(SAMPLES))
+async def learn(fetches: Any) -> None:
+    """Learn cut points from samples."""
+    async for fetch in fetches.events():
+        await worker.learn(fetch.value)
+
+
+@app.on_partitions_revoked.connect
+async def revoked(_: Any, revoked: Any, **__: Any) -> None:
+    worker.release({tp.partition for tp in revoked if tp.topic == PROFILE_INPUTS})
+
+
+@app.on_rebalance_complete.connect
+async def assigned(_: Any, **__: Any) -> None:
+    """Go to where Redis says each bucket is; what Kafka remembers is only a hint."""
+    owned = {tp for tp in app.assignor.assigned_actives()}
+    for topic, partition, offset in await worker.positions(owned):
+        await app.consumer.seek(TP(topic, partition), offset)
+
+
+@app.timer(0.5, on_leader=False)
+async def silence() -> None:
+    """Sweep what is due, renew what older rules decided."""
+    await worker.tend()
+
+
+@app.timer(0.5)
+async def deliver() -> None:
+    """Send webhooks and texts that are due."""
+    await worker.deliver()
+
+
+@app.timer(20.0)
+async def watch() -> None:
+    """A topic nobody declared: start again, so that it is read as well."""
+    found = await worker.new_topics()
+    if found:
+        leave(f"new event topics {', '.join(found)}: starting again to read them", code=75)

@@ -1,0 +1,171 @@
+"""The ``mien`` command: names, options and help of every subcommand.
+
+Knows: how people call Mien.  Must not know: how anything is done (``streams.commands``).
+Imports are made when a command runs, so that ``mien --help`` is quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from profiles.errors import MienError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Mien keeps a living profile (画像) of every customer. Try `mien demo`, or `mien up` for an empty stack.",
+)
+tags = typer.Typer(no_args_is_help=True, help="Check and publish the rules that make tags.")
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app.add_typer(tags, name="tags")
+app.add_typer(keys, name="keys")
+
+Once = Annotated[bool, typer.Option("--once", help="Replay, measure, print the summary and end.")]
+Port = Annotated[int, typer.Option("--port", help="Port of the API; another free one is taken if it is busy.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, max=16, help="Worker processes.")]
+
+
+@app.command()
+def demo(
+    once: Once = False,
+    port: Port = 8000,
+    workers: Workers = 1,
+    households: Annotated[int | None, typer.Option(help="Only the first N households, for a quick look.")] = None,
+    days: Annotated[int | None, typer.Option(help="Only the last N days of the year.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is simulated.")] = 7,
+) -> None:
+    """Replay a year of a retailer's purchases on this machine, then go on with a live trickle."""
+    from streams.commands.demo import Plan, demo
+
+    raise typer.Exit(demo(Plan(once, port, workers, households, days, seed)))
+
+
+@app.command()
+def up(port: Port = 8000, workers: Workers = 1) -> None:
+    """Run the whole stack here, empty: broker, Valkey, worker and API. Prints where to send events and read."""
+    from streams.commands.stack import up
+
+    raise typer.Exit(up(port, workers))
+
+
+@app.command()
+def worker(
+    instance: Annotated[str, typer.Option(help="Stable name of this slot; a restart then keeps its partitions.")] = "",
+) -> None:
+    """Run one worker against MIEN_BROKER and MIEN_REDIS; run as many as there are cores."""
+    from streams.commands.operate import worker
+
+    worker(instance)
+
+
+@app.command()
+def api(
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on; default MIEN_API_PORT.")] = None,
+) -> None:
+    """Serve profiles, tags and alerts over HTTP."""
+    from streams.commands.operate import api
+
+    api(port)
+
+
+@app.command()
+def topics(
+    show: Annotated[bool, typer.Option("--show", help="Only show what is there.")] = False,
+) -> None:
+    """Create the topics that are missing and check the others; safe to repeat."""
+    from streams.commands.operate import topics
+
+    raise typer.Exit(topics(show_only=show))
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="JSON Lines, one event a line.")],
+    topic: Annotated[str, typer.Option(help="Topic to publish to.")] = "events.behavior",
+    rate: Annotated[float | None, typer.Option(help="Events a second at most; default as fast as it goes.")] = None,
+) -> None:
+    """Publish events from files, in their order, keyed by customer."""
+    from streams.commands.replay import replay
+
+    raise typer.Exit(replay(files, topic, rate))
+
+
+@app.command()
+def profile(
+    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    lang: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    json: Annotated[bool, typer.Option("--json", help="The raw view instead of a card.")] = False,
+) -> None:
+    """Show one customer as a card in the terminal, read straight from Redis."""
+    from streams.commands.card import card
+
+    raise typer.Exit(card(customer, lang, as_json=json))
+
+
+@app.command()
+def doctor(
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing, only exit with 0 or 1.")] = False,
+) -> None:
+    """Say what is missing or out of reach, and what to do about it."""
+    from streams.commands.doctor import doctor
+
+    raise typer.Exit(doctor(quiet=quiet))
+
+
+@tags.command("check")
+def tags_check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Check a tags file without publishing it: every fault with its line, column and the nearest right name."""
+    from streams.commands.tags import check
+
+    raise typer.Exit(check(file))
+
+
+@tags.command("publish")
+def tags_publish(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Make a tags file the live version; everybody is decided anew, without any SMS."""
+    from streams.commands.tags import publish_file
+
+    raise typer.Exit(publish_file(file))
+
+
+@keys.command("make")
+def keys_make(
+    name: Annotated[str, typer.Argument(help="Who will use it.")],
+    scopes: Annotated[str, typer.Option(help="Of write, read, alerts, admin; joined by +.")] = "read",
+) -> None:
+    """Make a key and print it; it is shown this once."""
+    from streams.commands.keys import make
+
+    raise typer.Exit(make(name, scopes))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List keys, without their secrets."""
+    from streams.commands.keys import show
+
+    raise typer.Exit(show())
+
+
+@keys.command("revoke")
+def keys_revoke(key: Annotated[str, typer.Argument(help="The key's id, as `mien keys list` shows it.")]) -> None:
+    """Revoke a key at once."""
+    from streams.commands.keys import revoke
+
+    raise typer.Exit(revoke(key))
+
+
+def main() -> None:
+    """The entry point: every expected fault becomes one sentence and exit code 1."""
+    try:
+        app()
+    except MienError as fault:
+        typer.secho(f"mien: {fault}", fg="red", err=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

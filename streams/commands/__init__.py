@@ -1,0 +1,1 @@
+"""What the ``mien`` commands do, one file a task.  ``streams.cli`` names them; nothing else imports them."""

@@ -1,0 +1,56 @@
+"""``mien worker``, ``api`` and ``topics``: the processes and preparations of production.
+
+Knows: how each process is started.  Must not know: what it does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from profiles.settings import load
+from streams.topics import describe, provision
+
+
+def worker(instance: str = "") -> NoReturn:
+    """Become a Faust worker, after making sure that the topics fit.
+
+    Raises:
+        TopicMismatch, BrokerDown: see ``streams.topics``.
+    """
+    settings = load()
+    provision(settings)
+    if instance:
+        os.environ["MIEN_INSTANCE"] = instance
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level, "--without-web"]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, fixed arguments
+
+
+def api(port: int | None = None) -> NoReturn:
+    """Become the API's server."""
+    if port is not None:
+        os.environ["MIEN_API_PORT"] = str(port)
+    os.execv(sys.executable, [sys.executable, "-m", "api"])  # noqa: S606 - our own interpreter, fixed arguments
+
+
+def topics(*, show_only: bool) -> int:
+    """Create what is missing, then show what is there."""
+    settings = load()
+    created = () if show_only else provision(settings)
+    table = Table("topic", "what it carries", "partitions", "state")
+    fits = True
+    for seen in describe(settings):
+        fits = fits and seen.fits
+        state = "created" if seen.name in created else "fits" if seen.fits else "missing" if not seen.partitions else "wrong"
+        table.add_row(seen.name, seen.purpose, str(seen.partitions), state)
+    Console().print(table)
+    return 0 if fits else 1
+
+
+if __name__ == "__main__":
+    worker()

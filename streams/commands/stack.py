@@ -1,0 +1,126 @@
+"""``mien up``: the private stack with workers and API; ``demo`` builds on it.
+
+Knows: which processes make a stack and what each is told.  Must not know: events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from rich.console import Console
+
+from profiles.store.access import make_key
+from profiles.errors import MienError
+from profiles.settings import Settings, as_environ, load
+from profiles.store.redis import connect
+from profiles.store.registry import Registry
+from streams.embedded import HOST, Embedded
+from streams.ports import pick_port
+from streams.topics import provision
+
+READY_SECONDS = 90.0
+SCOPES = ("write", "read", "alerts", "admin")
+
+
+class NotReady(MienError):
+    """A part of the stack did not come up; the message says where to look."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack that answers."""
+
+    settings: Settings
+    stack: Embedded
+    url: str
+    key: str
+    console: Console
+
+
+@contextmanager
+def running(data_dir: Path, port: int, workers: int, console: Console, **changed: object) -> Iterator[Running]:
+    """Broker, Valkey, workers and API until the block ends.  ``changed`` are settings that differ from the usual.
+
+    Raises:
+        MienError: something is missing, taken or broken; the message says what to do.
+    """
+    with Embedded(data_dir) as stack:
+        chosen, taken = pick_port(port, HOST)
+        if taken:
+            console.print(f"[yellow]port {port} is taken, using {chosen}[/]")
+        given = {name: value for name, value in load().model_dump().items() if f"MIEN_{name.upper()}" in os.environ}
+        fixed = {"broker": stack.broker, "redis": stack.redis, "embedded": True, "data_dir": data_dir.resolve()}
+        settings = Settings.model_validate({"api_host": HOST, **given, **changed, **fixed, "api_port": chosen})
+        provision(settings)
+        key = asyncio.run(_prepare(settings))
+        env = {**os.environ, **as_environ(settings), "PYTHONUNBUFFERED": "1"}
+        stack.supervisor.start("api", [sys.executable, "-m", "api"], log=stack.logs / "api.log", env=env, restart=True)
+        for number in range(workers):
+            name = f"worker-{number}" if workers > 1 else "worker"
+            command = [sys.executable, "-m", "streams.commands.operate"]
+            log = stack.logs / f"{name}.log"
+            stack.supervisor.start(name, command, log=log, env={**env, "MIEN_INSTANCE": name}, restart=True)
+        url = f"http://{HOST}:{chosen}"
+        _until_ready(url, stack)
+        yield Running(settings, stack, url, key, console)
+
+
+async def _prepare(settings: Settings) -> str:
+    """A new log needs new positions; and somebody must be able to read."""
+    client = connect(settings.redis)
+    try:
+        registry = Registry(client)
+        for bucket in range(settings.buckets):
+            await registry.forget_offsets(bucket)
+        return await make_key(client, f"local-{secrets.token_hex(2)}", SCOPES)
+    finally:
+        await client.aclose()
+
+
+def _until_ready(url: str, stack: Embedded) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx2.get(f"{url}/readyz", timeout=2.0).status_code == 200:
+                return
+        except httpx2.HTTPError:
+            pass
+        time.sleep(0.1)
+    tails = "\n".join(child.last_words() for child in stack.children if child.name.startswith(("worker", "api")))
+    raise NotReady(f"worker and API were not ready after {READY_SECONDS:g} s; see {stack.logs}\n{tails}")
+
+
+def up(port: int, workers: int) -> int:
+    """Run until Ctrl-C."""
+    console = Console()
+    data_dir = load().data_dir
+    with running(data_dir, port, workers, console) as stack:
+        console.print(f"\n[bold green]Mien is up[/]  {stack.url}  ·  Kafka {stack.settings.broker}  ·  logs {stack.stack.logs}")
+        console.print(f"[bold]key[/] {stack.key}   (write, read, alerts, admin; made for this run)\n")
+        console.print("Publish an event and read the profile:\n")
+        console.print(f"  MIEN_BROKER={stack.settings.broker} python -m streams.publisher\n", soft_wrap=True, highlight=False)
+        console.print(f"  curl -H 'Authorization: Bearer {stack.key}' {stack.url}/v1/profiles/u-1", soft_wrap=True, highlight=False)
+        console.print("\nThe private broker keeps events in memory only; profiles stay in .mien. Ctrl-C stops everything.")
+        return wait(stack)
+
+
+def wait(running: Running) -> int:
+    """Until Ctrl-C, or until a part dies that is not started again."""
+    try:
+        while True:
+            dead = running.stack.supervisor.wait(1.0)
+            if dead is not None:
+                running.console.print(f"[red]{dead.name} {dead.state}[/]{dead.last_words()}")
+                return 1
+    except KeyboardInterrupt:
+        running.console.print("\nstopping")
+        return 0

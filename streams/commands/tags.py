@@ -1,0 +1,74 @@
+"""``mien tags``: check and publish rules.
+
+Knows: how faults are shown and that a new version is told to every bucket in its own log.
+Must not know: what a rule means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from kafka import KafkaProducer
+from rich.console import Console
+
+from profiles import inputs
+from profiles.rules import RuleErrors, load
+from profiles.settings import Settings
+from profiles.settings import load as settings_from_environment
+from profiles.store.redis import connect
+from profiles.store.registry import Registry
+from profiles.store.worlds import publish
+from streams.topics import PROFILE_INPUTS
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def check(file: Path) -> int:
+    """0 if the file may go live."""
+    try:
+        document = load(file.read_text(encoding="utf-8"), str(file))
+    except RuleErrors as faults:
+        _show(faults)
+        return 1
+    Console().print(f"{file}: {len(document.tags)} tags, {len(document.ladders)} ladders, no fault")
+    return 0
+
+
+def publish_file(file: Path) -> int:
+    """0 if the file is live now; on a fault the old version stays."""
+    settings = settings_from_environment()
+    try:
+        version = asyncio.run(_publish(settings, file))
+    except RuleErrors as faults:
+        _show(faults)
+        console.print("not published: the live version stays as it is")
+        return 1
+    tell(settings, inputs.Control("rules", version))
+    Console().print(f"rules version {version} is live; everybody is being decided anew")
+    return 0
+
+
+async def _publish(settings: Settings, file: Path) -> int:
+    client = connect(settings.redis)
+    try:
+        version, _ = await publish(Registry(client), file.read_text(encoding="utf-8"), str(file))
+        return version
+    finally:
+        await client.aclose()
+
+
+def tell(settings: Settings, control: inputs.Control) -> None:
+    """Put a control record into the log of every bucket."""
+    producer = KafkaProducer(bootstrap_servers=settings.broker.split(","), acks="all", enable_idempotence=False)
+    try:
+        sent = [producer.send(PROFILE_INPUTS, inputs.encode(control), partition=b) for b in range(settings.buckets)]
+        for each in sent:
+            each.get(timeout=30)
+    finally:
+        producer.close()
+
+
+def _show(faults: RuleErrors) -> None:
+    for fault in faults.errors:
+        console.print(f"[red]✗[/] {fault}")

@@ -1,0 +1,26 @@
+"""What a worker counts for Prometheus.
+
+Knows: names and help texts.  Must not know: who counts.  No label ever holds an id of a person.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECEIVED = Counter("mien_events_received_total", "Records read from event topics.", ["topic"])
+REJECTED = Counter("mien_events_rejected_total", "Records that became dead letters.", ["reason"])
+APPLIED = Counter("mien_events_applied_total", "Events folded into profiles.")
+DUPLICATES = Counter("mien_events_duplicate_total", "Events recognised as repeats of an earlier message.")
+TRANSITIONS = Counter("mien_transitions_total", "Tags entered or left, moves on ladders.")
+SWEPT = Counter("mien_profiles_swept_total", "Profiles that silence changed or was asked about.")
+REFUSED = Counter("mien_commits_refused_total", "Commits refused because the bucket had moved.")
+REWOUND = Counter("mien_rewinds_total", "Seeks back to what the checkpoint wants.")
+ALERTS = Counter("mien_alerts_total", "Alert decisions.", ["outcome"])
+DELIVERIES = Counter("mien_deliveries_total", "Delivery attempts of webhooks and SMS.", ["outcome"])
+DELAY = Histogram(
+    "mien_event_to_profile_seconds",
+    "From the broker's timestamp of the newest record of a batch to its commit.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+BATCH = Histogram("mien_update_batch_events", "Events of one update batch.", buckets=(1, 10, 50, 100, 500, 1000, 5000))
+BUCKETS = Gauge("mien_buckets_owned", "Buckets this worker writes.")

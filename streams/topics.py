@@ -1,0 +1,223 @@
+"""The topics: their names, their shape, and that the broker really has them so.
+
+Knows: what each topic carries, how many partitions it needs and why.
+Must not know: the records in them, or who reads them.
+
+A bucket of customers *is* a partition of ``profile-inputs``, so a wrong partition count there is no detail: it would
+send customers to writers that do not own them.  It is checked at every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from profiles.errors import MienError
+from profiles.settings import Settings
+
+PROFILE_INPUTS = "profile-inputs"
+TRANSITIONS = "transitions"
+SAMPLES = "samples"
+DEAD_LETTERS = "dead-letters"
+OWN = frozenset({PROFILE_INPUTS, TRANSITIONS, SAMPLES, DEAD_LETTERS})
+
+USUAL_EVENTS = ("events.behavior", "events.orders")
+"""What exists out of the box: created where ``event_topics`` is a glob that matches them."""
+
+MIB = 1 << 20
+DAY_MS = 86_400_000
+EVENT_MAX_BYTES = 2 * MIB
+DEAD_LETTER_MAX_BYTES = 4 * MIB  # the largest event whole, and the reason beside it
+DEADLINE_SECONDS = 30.0
+
+
+class TopicMismatch(MienError):
+    """A topic is not as Mien needs it; the message names the topic and the fix."""
+
+
+class BrokerDown(MienError):
+    """No broker answered before the deadline, or it failed while it was asked."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What a topic should be.  ``exact``: another number of partitions would be wrong, not just unusual."""
+
+    name: str
+    purpose: str
+    partitions: int
+    keep_days: int
+    max_bytes: int
+    exact: bool = False
+    setting: str = ""
+
+    def spec(self, replication: int) -> dict[str, Any]:
+        """The topic as kafka-python's ``create_topics`` takes it."""
+        return {
+            "num_partitions": self.partitions,
+            "replication_factor": replication,
+            "configs": {
+                "cleanup.policy": "delete",
+                "retention.ms": str(self.keep_days * DAY_MS),
+                "max.message.bytes": str(self.max_bytes),
+                "min.insync.replicas": str(max(1, replication - 1)),  # one broker may be away, none may lie
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A topic as the broker has it, for a table.  ``wanted`` is None where any number will do."""
+
+    name: str
+    purpose: str
+    partitions: int
+    wanted: int | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be used as it is."""
+        return self.partitions > 0 and self.wanted in {None, self.partitions}
+
+
+def plan(settings: Settings) -> tuple[Topic, ...]:
+    """Every topic that should exist under these settings."""
+    many = settings.buckets
+    return (
+        *(
+            Topic(name, "raw events", settings.event_partitions, 7, EVENT_MAX_BYTES)
+            for name in _events_to_create(settings.event_topics)
+        ),
+        Topic(PROFILE_INPUTS, "inputs by bucket", many, 7, DEAD_LETTER_MAX_BYTES, True, "MIEN_BUCKETS"),
+        Topic(TRANSITIONS, "tags, tiers, stages entered and left", many, 7, EVENT_MAX_BYTES, True, "MIEN_BUCKETS"),
+        Topic(SAMPLES, "feature vectors for the learner", 1, 7, EVENT_MAX_BYTES, True),
+        Topic(DEAD_LETTERS, "records that could not be used, whole, and why", 1, 30, DEAD_LETTER_MAX_BYTES),
+    )
+
+
+def provision(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> tuple[str, ...]:
+    """Create what is missing, check what is there, return the names that were created.  Safe to repeat and to race.
+
+    Raises:
+        BrokerDown: no broker answered within ``deadline`` seconds.
+        TopicMismatch: an existing topic has a partition count that would break profiles.
+    """
+    wanted = {topic.name: topic for topic in plan(settings)}
+    with _admin(settings, deadline) as admin:
+        missing = sorted(wanted.keys() - _partitions(admin).keys())
+        created = _create(admin, [wanted[name] for name in missing], settings.replication)
+        present = _partitions(admin)
+    for topic in wanted.values():
+        if topic.exact and present[topic.name] != topic.partitions:
+            raise TopicMismatch(_mismatch(topic, present[topic.name]))
+    return created
+
+
+def describe(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> tuple[Seen, ...]:
+    """How the topics are now: the planned ones first, then every other event topic; ``partitions=0`` means missing.
+
+    Raises:
+        BrokerDown: no broker answered within ``deadline`` seconds.
+    """
+    planned = plan(settings)
+    with _admin(settings, deadline) as admin:
+        present = _partitions(admin)
+    others = set(matching(settings.event_topics, present)) - {topic.name for topic in planned}
+    return (
+        *(
+            Seen(topic.name, topic.purpose, present.get(topic.name, 0), topic.partitions if topic.exact else None)
+            for topic in planned
+        ),
+        *(Seen(name, "raw events", present[name], None) for name in sorted(others)),
+    )
+
+
+def event_topics(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> tuple[str, ...]:
+    """The event topics that the broker has now, sorted.
+
+    Raises:
+        BrokerDown: no broker answered within ``deadline`` seconds.
+    """
+    with _admin(settings, deadline) as admin:
+        return matching(settings.event_topics, _partitions(admin))
+
+
+def matching(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Names that match a pattern, sorted; never Mien's own topics nor the broker's, whatever the pattern.
+
+    >>> matching(["events.*", "crm"], ["events.orders", "crm", "crm2", "transitions", "__consumer_offsets"])
+    ('crm', 'events.orders')
+    >>> matching(["*"], ["events.orders", "profile-inputs"])
+    ('events.orders',)
+    """
+    patterns = tuple(patterns)
+    return tuple(
+        sorted(
+            name
+            for name in names
+            if name not in OWN and not name.startswith("__") and any(fnmatchcase(name, one) for one in patterns)
+        )
+    )
+
+
+def _events_to_create(patterns: Sequence[str]) -> tuple[str, ...]:
+    """Plain names as they are; globs cannot be created, but they may stand for the usual two."""
+    plain = [one for one in patterns if not set(one) & set("*?[")]
+    if own := OWN.intersection(plain):
+        raise TopicMismatch(f"MIEN_EVENT_TOPICS must not name {min(own)}: Mien writes it; read events from others")
+    return tuple(dict.fromkeys([*plain, *matching(patterns, USUAL_EVENTS)]))
+
+
+@contextmanager
+def _admin(settings: Settings, deadline: float) -> Iterator[KafkaAdminClient]:
+    servers = [server.strip() for server in settings.broker.split(",")]
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=servers,
+            client_id=f"{settings.group}-topics",
+            bootstrap_timeout_ms=int(deadline * 1000),  # it keeps trying that long: the broker may be starting
+        )
+    except KafkaError as error:
+        raise BrokerDown(
+            f"no Kafka broker at {settings.broker} within {deadline:g} s: is MIEN_BROKER right?"
+        ) from error
+    try:
+        yield admin
+    except KafkaError as error:
+        raise BrokerDown(f"the Kafka broker at {settings.broker} failed: {error}; is it healthy?") from error
+    finally:
+        admin.close()
+
+
+def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
+    return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+
+
+def _create(admin: KafkaAdminClient, topics: Sequence[Topic], replication: int) -> tuple[str, ...]:
+    if not topics:
+        return ()
+    specs = {topic.name: topic.spec(replication) for topic in topics}
+    created = []
+    for result in admin.create_topics(specs, raise_errors=False)["topics"]:
+        error = for_code(result["error_code"])
+        if result["error_code"] == 0:
+            created.append(result["name"])
+        elif error is not TopicAlreadyExistsError:  # another worker may have been quicker
+            why = result["error_message"] or error.__name__
+            raise TopicMismatch(f"the broker would not create {result['name']}: {why}")
+    admin.wait_for_topics(list(specs))
+    return tuple(created)
+
+
+def _mismatch(topic: Topic, found: int) -> str:
+    says = f"{topic.name} has {found} partitions, but "
+    redo = f"where nothing is stored yet, delete {topic.name} and run `mien topics` again"
+    if topic.setting:
+        return f"{says}{topic.setting} is {topic.partitions}; set {topic.setting}={found}, or, {redo}"
+    return f"{says}needs {topic.partitions}, because its order matters; {redo}"

@@ -1,0 +1,153 @@
+"""A shop without Kafka: events go through the real intake, fold and store; the real API serves them over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+from redis.asyncio import Redis
+
+from api.serve import server
+from profiles import inputs
+from profiles.alerts import AlertRule, Policy, Text, ask, decide
+from profiles.clock import DAY, Clock, iso, system_clock, zone
+from profiles.intake import Intake
+from profiles.settings import Settings
+from profiles.stable import bucket_of
+from profiles.store.access import make_key
+from profiles.store.desk import Desk
+from profiles.store.redis import RedisStore, connect
+from profiles.store.registry import Registry
+from profiles.store.worlds import Worlds
+from profiles.wire import Transition
+from streams.bucket import Bucket
+
+R = TypeVar("R")
+BUCKETS = 3
+SOURCE = "events.test"
+TAGS = Path(__file__).with_name("api_tags.yaml")
+RULES = {("tier", "churn_warning"): AlertRule("churn_rescue", Text("流失预警", "churn warning"), Text("致电", "call"))}
+
+
+class Shop:
+    """Everything that writes, and an event loop for it."""
+
+    def __init__(self, redis_url: str, clock: Clock = system_clock) -> None:
+        self.settings = Settings(redis=redis_url, buckets=BUCKETS, api_port=0, tags=TAGS)
+        self.clock = clock
+        self._runner = asyncio.Runner()
+        self._offset = 0
+        self._seq = 0
+
+    def __enter__(self) -> Self:
+        self._runner.__enter__()
+        self.client: Redis = connect(self.settings.redis)
+        self.store = RedisStore(self.client)
+        self._worlds = Worlds(Registry(self.client), self.settings)
+        self._intake = Intake(self.settings.currency, self.settings.timezone)
+        self._buckets = [
+            Bucket(number, self.store, self._worlds, self.clock, zone(self.settings.timezone), replay=False)
+            for number in range(BUCKETS)
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self.client.aclose())
+        self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, R]) -> R:
+        """Do it now."""
+        return self._runner.run(work)
+
+    def open(self) -> Self:
+        """Settle the shop's facts and publish the rules, as the first worker does."""
+        self.run(self._worlds.open())
+        return self
+
+    def key(self, *scopes: str) -> str:
+        """A new API key."""
+        return self.run(make_key(self.client, "test", scopes))
+
+    def beat(self) -> None:
+        """A worker was here, for every bucket."""
+        for number in range(BUCKETS):
+            self.run(self.store.beat(number, self.clock()))
+
+    def tell(self, *messages: dict[str, Any]) -> None:
+        """Events as apps send them, each applied in a commit of its own."""
+        for message in messages:
+            self.run(self._tell(message))
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        self._offset += 1
+        now = self.clock()
+        event = self._intake.read(msgspec.json.encode({"timestamp": iso(now), **message}), now)
+        draft = inputs.Draft()
+        draft.add(event, self._offset)
+        bucket = self._buckets[bucket_of(event.profile, BUCKETS)]
+        at = (await bucket.open()).next
+        await bucket.apply([(at, inputs.encode(draft.batch(SOURCE, 0, event.time, now)))])
+
+    def lapse(self, *profiles: str) -> None:
+        """Each of these customers needs rescue: one alert each, in this order."""
+        self._decide([self._moved(profile, "churn_warning", "general") for profile in profiles])
+
+    def recover(self, *profiles: str) -> None:
+        """Each of these customers is back."""
+        self._decide([self._moved(profile, "general", "churn_warning") for profile in profiles])
+
+    def _moved(self, profile: str, to: str, was: str) -> Transition:
+        self._seq += 1
+        now = self.clock()
+        return Transition(0, self._seq, profile, "tier", to, "moved", now, now, "live", 1, was, risk=0.8)
+
+    def _decide(self, transitions: Sequence[Transition]) -> None:
+        self.run(self._desk(transitions))
+
+    async def _desk(self, transitions: Sequence[Transition]) -> None:
+        desk, now = Desk(self.client), self.clock()
+        memory = await desk.recall(0, ask(transitions, RULES))
+        decisions = decide(transitions, memory.known, RULES, Policy(now, DAY))
+        assert await desk.commit(memory, transitions[-1].seq, decisions, (), now)
+
+
+def page(user: str, **more: Any) -> dict[str, Any]:
+    """A page opened."""
+    return {"type": "page", "userId": user, **more}
+
+
+def order(user: str, number: str, revenue: float, **more: Any) -> dict[str, Any]:
+    """An order."""
+    about = {
+        "order_id": number,
+        "revenue": revenue,
+        "products": [{"product_id": "p-1", "category": "茶", "quantity": 1}],
+    }
+    return {"type": "track", "event": "Order Completed", "userId": user, "properties": about, **more}
+
+
+@contextmanager
+def serving(settings: Settings, clock: Clock = system_clock) -> Iterator[str]:
+    """The API in a thread of its own; yields its URL."""
+    urls: list[str] = []
+    up = threading.Event()
+
+    def started(url: str) -> None:
+        urls.append(url)
+        up.set()
+
+    it = server(settings, clock, started)
+    thread = threading.Thread(target=it.run, daemon=True)
+    thread.start()
+    try:
+        assert up.wait(20), "the API did not start"
+        yield urls[0]
+    finally:
+        it.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "the API did not stop"

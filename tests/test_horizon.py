@@ -1,0 +1,132 @@
+"""Silence foreseen: the moment the horizon names is the very first at which a comparison changes its answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from profiles.clock import DAY, HOUR, MINUTE, NEVER, Int64s, Zone
+from profiles.compiled import compiled
+from profiles.features import FEATURE_ROWS, FEATURES, INDEX
+from profiles.kernels.decide import Compare, Rules, compare
+from profiles.kernels.derive import Floats, Population, derive
+from profiles.kernels.horizon import flip, offset_at
+from profiles.operators import Op
+from profiles.rules.compile import wanted
+from profiles.rules.vocabulary import EQUALITY, Misused, comparison
+from tests.customers import FACTORS, NEW_YORK, PEOPLE, SANTIAGO, SHANGHAI, WHEN, features_at, row_of, shop, stories
+
+MOVING = sorted(feature.name for feature in FEATURES if feature.silence != "stays" and feature.op is not Op.SCORE)
+STILL = sorted(feature.name for feature in FEATURES if feature.silence == "stays" and feature.op is not Op.RUNG)
+
+
+def grid(name: str) -> tuple[int, int]:
+    """How finely to look for a change, and for how long: the zones here have offsets of whole hours."""
+    return (10 * MINUTE, 40 * DAY) if FEATURES[INDEX[name]].op is Op.SESSIONS else (HOUR, 420 * DAY)
+
+
+@compiled
+def first_difference(
+    row: Int64s, now: int, end: int, step: int, f: int, op: int, limit: float, needs: Int64s,
+    factor: Floats, people: Population, since: Int64s, offsets: Int64s,
+) -> int:  # fmt: skip
+    """Look at every multiple of ``step`` after ``now`` until the answer is another than at ``now``."""
+    x = np.full(len(FEATURE_ROWS), np.nan)
+    derive(row, now, offset_at(now, since, offsets), needs, factor, people, x)
+    before, t = compare(op, x[f], limit), (now // step + 1) * step
+    while t <= end:
+        derive(row, t, offset_at(t, since, offsets), needs, factor, people, x)
+        if compare(op, x[f], limit) != before:
+            return t
+        t += step
+    return NEVER
+
+
+def rules_of(name: str, how: Compare, limit: float) -> Rules:
+    """One comparison and nothing else."""
+    nothing = np.zeros(0, np.int64)
+    return Rules(
+        clauses=np.array([[INDEX[name], how, -1, 0]], np.int64),
+        values=np.array([limit]),
+        code=nothing,
+        tags=nothing.reshape(0, 5),
+        rungs=nothing.reshape(0, 6),
+        wanted=needs_of(name),
+        rung_features=nothing,
+    )
+
+
+def needs_of(name: str) -> Int64s:
+    return np.array(wanted([name]), np.int64)
+
+
+def foreseen(row: Int64s, now: int, name: str, how: Compare, limit: float, here: Zone) -> int:
+    x = features_at(row, now, here)
+    offset = offset_at(now, here.since, here.offset)
+    return flip(row, now, offset, 0, rules_of(name, how, limit), FACTORS, PEOPLE, x, here.since, here.offset)
+
+
+def truth(row: Int64s, at: int, name: str, how: Compare, limit: float, here: Zone) -> bool:
+    return bool(compare(how, features_at(row, at, here)[INDEX[name]], limit))
+
+
+def searched(row: Int64s, now: int, name: str, how: Compare, limit: float, here: Zone) -> int:
+    step, span = grid(name)
+    return first_difference(
+        row, now, now + span, step, INDEX[name], how, limit, needs_of(name),
+        FACTORS, PEOPLE, here.since, here.offset,
+    )  # fmt: skip
+
+
+@st.composite
+def questions(draw: st.DrawFn, names: list[str]) -> tuple[Int64s, int, str, Compare, float, Zone]:
+    """A customer, a moment, and a comparison whose limit the feature has now, will have, or nearly has."""
+    here = shop(draw(st.sampled_from([SHANGHAI, NEW_YORK, SANTIAGO])))
+    row = row_of(draw(stories()), here)
+    now = WHEN + draw(
+        st.one_of(st.integers(0, 3), st.integers(0, 200 * DAY), st.integers(0, 90).map(lambda d: d * DAY))
+    )
+    name, how = draw(st.sampled_from(names)), draw(st.sampled_from(Compare))
+    later = now + draw(st.one_of(st.just(0), st.integers(0, 100 * DAY), st.integers(0, 100).map(lambda d: d * DAY)))
+    limit = float(features_at(row, later, here)[INDEX[name]])
+    limit = 1.0 if np.isnan(limit) else draw(st.sampled_from([limit, round(limit), round(limit, 1), limit + 1e-9]))
+    try:
+        comparison(FEATURES[INDEX[name]], how, limit)
+    except Misused:
+        assume(FEATURES[INDEX[name]].op is Op.TOP and how not in EQUALITY and how < Compare.UNKNOWN)
+        how = Compare.EQ
+    return row, now, name, how, limit, here
+
+
+def check(question: tuple[Int64s, int, str, Compare, float, Zone]) -> None:
+    row, now, name, how, limit, here = question
+    step, span = grid(name)
+    found, seen = foreseen(*question), searched(*question)
+    if found > now + span:
+        assert seen == NEVER, f"{name} {how.name} {limit!r} changes by {seen - now} ms, nobody foresaw it"
+        return
+    before = truth(row, now, name, how, limit, here)
+    assert found > now
+    assert truth(row, found, name, how, limit, here) != before, f"{name} {how.name} {limit!r}: too early"
+    assert found <= seen < found + step, f"{name} {how.name} {limit!r}: foreseen {found - now}, seen {seen - now}"
+    if found - 1 > now:
+        assert truth(row, found - 1, name, how, limit, here) == before, f"{name} {how.name} {limit!r}: too late"
+
+
+@pytest.mark.parametrize("op", sorted({FEATURES[INDEX[name]].op for name in MOVING} - {Op.SESSION_MINUTES}))
+def test_what_moves_in_silence_changes_its_answer_exactly_when_foreseen(op: Op) -> None:
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(questions([name for name in MOVING if FEATURES[INDEX[name]].op is op]))
+    def law(question: tuple[Int64s, int, str, Compare, float, Zone]) -> None:
+        check(question)
+
+    law()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(questions(STILL))
+def test_what_stays_in_silence_is_never_waited_for(question: tuple[Int64s, int, str, Compare, float, Zone]) -> None:
+    assert foreseen(*question) == NEVER
+    assert searched(*question) == NEVER
