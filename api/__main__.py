@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from api.logs import to_stderr
 from api.serve import serve
 from profiles.errors import MienError
+from profiles.logs import to_stderr
 from profiles.settings import load
 
 

@@ -18,6 +18,8 @@ from api.live.alerts import AlertFeed
 from api.live.profiles import ProfileWatch
 from profiles.access import configured
 from profiles.clock import Clock
+from profiles.errors import MienError
+from profiles.kernels.__main__ import warm
 from profiles.reader import Reader
 from profiles.settings import Settings
 from profiles.store.access import find_key
@@ -25,6 +27,11 @@ from profiles.store.desk import Desk
 from profiles.store.desk_reads import DeskReads
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
+
+
+class Warming(MienError):
+    """The kernels are being compiled, which happens once for each release on each machine."""
+
 
 STORE_TIMEOUT: Final = 2.0  #: seconds one command may take; a caller would rather hear "try again" than wait
 log = structlog.get_logger("mien")
@@ -47,6 +54,7 @@ class House:
     _reader: Reader = field(init=False)
     _opened: bool = False
     _settled: bool = False
+    _warmed: bool = False
 
     def __post_init__(self) -> None:
         self._client = connect(self.settings.redis, timeout=STORE_TIMEOUT)
@@ -61,11 +69,9 @@ class House:
 
     async def start(self) -> None:
         """Begin to serve.  A store that is away, or not the right one yet, is asked again by each request."""
-        self._tasks = [asyncio.create_task(live.run()) for live in (self.profile_streams, self.alert_streams)]
-        try:
-            await self.reader()
-        except Exception as error:
-            log.warning("serving, but not ready", error=str(error)[:300])
+        live = (self.profile_streams, self.alert_streams)
+        self._tasks = [asyncio.create_task(each.run()) for each in live]
+        self._tasks.append(asyncio.create_task(self._warm()))
 
     async def reader(self) -> Reader:
         """The reader, opened.
@@ -73,7 +79,10 @@ class House:
         Raises:
             StoreDown, or another error that ``away`` knows: Redis does not answer.
             MetaMismatch: the store belongs to a shop with other settings.
+            Warming: it is too early.
         """
+        if not self._warmed:
+            raise Warming("compiling, once for this release on this machine; that takes a minute at most")
         if not (self._opened and self._settled):
             async with self._lock:
                 await self._open()
@@ -100,6 +109,18 @@ class House:
     async def ping(self) -> None:
         """Raises an error that ``away`` knows: Redis does not answer."""
         await self._client.ping()
+
+    async def _warm(self) -> None:
+        """A first read that compiles would hold up everybody, so nobody reads before that is done elsewhere."""
+        try:
+            await asyncio.to_thread(warm)
+        except Exception as error:
+            log.warning("cannot compile ahead; the first reads will be slow", error=str(error)[:300])
+        self._warmed = True
+        try:
+            await self.reader()
+        except Exception as error:
+            log.warning("serving, but not ready", error=str(error)[:300])
 
     async def _open(self) -> None:
         if not self._settled:

@@ -9,6 +9,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
     population                          cut points learned from all customers together
     privacy -> intake -> inputs         from an app's record to columns of events
+    logs                                log lines, alike in every process
     codec sidecar wire                  bytes: rows, traits in words, messages that leave
     store/                              checkpoints and atomic commits: memory and Redis
     step                                one batch of one bucket: all updates go through here

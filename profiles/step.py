@@ -205,7 +205,7 @@ def room_for(changes: int, width: int) -> Changes:
     return Changes(
         what=np.zeros((changes, 6), np.int64),
         features=np.zeros((changes, width)),
-        samples=np.zeros((changes, 2), np.int64),
+        samples=np.zeros((changes, 3), np.int64),
         sample_features=np.zeros((changes, width)),
         count=np.zeros(2, np.int64),
     )

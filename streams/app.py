@@ -21,14 +21,16 @@ from faust.types import TP
 from yarl import URL
 
 from profiles.clock import system_clock
+from profiles.logs import to_stderr
 from profiles.settings import load
 from streams.batches import FetchScheduler, PassThrough
-from streams.patience import leave
+from streams.patience import EXIT_RESTART, leave, surely
 from streams.topics import PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
 from streams.transport import PromptTransport
 from streams.worker import Worker
 
 settings = load()
+to_stderr(settings)
 KAFKA_FAULTS = (KafkaError, OSError)
 
 
@@ -48,6 +50,7 @@ def _faust_app() -> faust.App:
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=os.environ.get("MIEN_INSTANCE") or None,
         broker_commit_interval=1.0,
+        worker_redirect_stdouts=False,
         datadir=str(settings.data_dir / "faust"),
         **(prompt if settings.embedded else {"broker_session_timeout": 30.0, "broker_rebalance_timeout": 60.0}),
     )
@@ -69,14 +72,14 @@ def _topic(*names: str) -> Any:
 async def intake(fetches: Any) -> None:
     """Read what apps sent and hand it to the bucket of each customer."""
     async for fetch in fetches.events():
-        await worker.intake(fetch.value)
+        await surely(worker.intake(fetch.value))
 
 
 @app.agent(_topic(PROFILE_INPUTS), isolated_partitions=True)
 async def update(fetches: Any) -> None:
     """Fold, decide, commit: one bucket a partition."""
     async for fetch in fetches.events():
-        wanted = await worker.update(fetch.message.partition, fetch.value)
+        wanted = await surely(worker.update(fetch.message.partition, fetch.value))
         if wanted is not None:
             await app.consumer.seek(TP(PROFILE_INPUTS, fetch.message.partition), wanted)
 
@@ -85,14 +88,14 @@ async def update(fetches: Any) -> None:
 async def alerts(fetches: Any) -> None:
     """Turn transitions into alerts."""
     async for fetch in fetches.events():
-        await worker.alert(fetch.message.partition, fetch.value)
+        await surely(worker.alert(fetch.message.partition, fetch.value))
 
 
 @app.agent(_topic(SAMPLES))
 async def learn(fetches: Any) -> None:
     """Learn cut points from samples."""
     async for fetch in fetches.events():
-        await worker.learn(fetch.value)
+        await surely(worker.learn(fetch.value))
 
 
 @app.on_partitions_revoked.connect
@@ -111,13 +114,13 @@ async def assigned(_: Any, **__: Any) -> None:
 @app.timer(0.5, on_leader=False)
 async def silence() -> None:
     """Sweep what is due, renew what older rules decided."""
-    await worker.tend()
+    await surely(worker.tend())
 
 
 @app.timer(0.5)
 async def deliver() -> None:
     """Send webhooks and texts that are due."""
-    await worker.deliver()
+    await surely(worker.deliver())
 
 
 @app.timer(20.0)
@@ -125,4 +128,4 @@ async def watch() -> None:
     """A topic nobody declared: start again, so that it is read as well."""
     found = await worker.new_topics()
     if found:
-        leave(f"new event topics {', '.join(found)}: starting again to read them", code=75)
+        leave(f"new event topics {', '.join(found)}: starting again to read them", code=EXIT_RESTART)

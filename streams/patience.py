@@ -20,7 +20,7 @@ log = structlog.get_logger("mien")
 
 GIVE_UP_AFTER = 300.0  #: seconds; the supervisor starts a new process
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
-EXIT_WORLD, EXIT_RESTART = 70, 75
+EXIT_WORLD, EXIT_BUG, EXIT_RESTART, EXIT_CONFIG = 70, 71, 75, 78  #: after sysexits.h, where it has a word for it
 
 
 async def patiently(
@@ -48,6 +48,18 @@ async def patiently(
             if told:
                 log.warning("goes on", what=what, waited_s=round(time.monotonic() - started, 1))
             return result
+
+
+async def surely(work: Awaitable[R]) -> R:
+    """The result of ``work``; a fault that nobody expected is our bug, and ends the process loudly.
+
+    Faust would acknowledge what failed and go on with the next.
+    """
+    try:
+        return await work
+    except Exception as error:
+        log.exception("a bug")
+        leave("a fault that should not be possible; nothing was acknowledged", error, EXIT_BUG)
 
 
 def leave(why: str, error: BaseException | None = None, code: int = EXIT_WORLD) -> NoReturn:

@@ -33,7 +33,7 @@ from streams.alerts import AlertDesk
 from streams.bucket import Behind, Bucket, Done
 from streams.intake import IntakeHop
 from streams.learn import Learner
-from streams.patience import leave, patiently
+from streams.patience import EXIT_CONFIG, leave, patiently
 from streams.relay import Relay
 from streams.sms import provider
 from streams.topics import MIB, PROFILE_INPUTS, SAMPLES, event_topics
@@ -82,7 +82,7 @@ class Worker:
             await patiently("connect to Kafka", self._producer.start, self._kafka_faults)
             await patiently("open the store", self._worlds.open, self._faults)
         except MienError as fault:
-            leave(str(fault), code=78)
+            leave(str(fault), code=EXIT_CONFIG)
         rates = dict(part.split(":") for part in shop.rates.split(",") if part.strip())
         intake = Intake(shop.currency, shop.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
         self._hop = IntakeHop(intake, shop.buckets, self._producer)

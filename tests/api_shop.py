@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import httpx
 import msgspec
 from redis.asyncio import Redis
 
@@ -26,6 +27,7 @@ from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
 from profiles.wire import Transition
 from streams.bucket import Bucket
+from tests.processes import eventually
 
 R = TypeVar("R")
 BUCKETS = 3
@@ -60,9 +62,13 @@ class Shop:
         self.run(self.client.aclose())
         self._runner.close()
 
-    def run(self, work: Coroutine[Any, Any, R]) -> R:
+    def run(self, work: Awaitable[R]) -> R:
         """Do it now."""
-        return self._runner.run(work)
+
+        async def done() -> R:
+            return await work
+
+        return self._runner.run(done())
 
     def open(self) -> Self:
         """Settle the shop's facts and publish the rules, as the first worker does."""
@@ -86,7 +92,9 @@ class Shop:
     async def _tell(self, message: dict[str, Any]) -> None:
         self._offset += 1
         now = self.clock()
-        event = self._intake.read(msgspec.json.encode({"timestamp": iso(now), **message}), now)
+        event = self._intake.read(
+            msgspec.json.encode({"timestamp": iso(now), "messageId": f"m-{self._offset}", **message}), now
+        )
         draft = inputs.Draft()
         draft.add(event, self._offset)
         bucket = self._buckets[bucket_of(event.profile, BUCKETS)]
@@ -131,6 +139,11 @@ def order(user: str, number: str, revenue: float, **more: Any) -> dict[str, Any]
     return {"type": "track", "event": "Order Completed", "userId": user, "properties": about, **more}
 
 
+def _warm(url: str) -> bool:
+    said = httpx.get(f"{url}/readyz", trust_env=False).text
+    return "compiling" not in said
+
+
 @contextmanager
 def serving(settings: Settings, clock: Clock = system_clock) -> Iterator[str]:
     """The API in a thread of its own; yields its URL."""
@@ -146,6 +159,7 @@ def serving(settings: Settings, clock: Clock = system_clock) -> Iterator[str]:
     thread.start()
     try:
         assert up.wait(20), "the API did not start"
+        eventually(lambda: _warm(urls[0]), "the API has compiled what it needs", seconds=120)
         yield urls[0]
     finally:
         it.should_exit = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -122,7 +123,7 @@ def test_the_store_is_asked_about_a_key_once_a_second(shop: Shop, http: httpx.Cl
     token = shop.key("read")
 
     def asked() -> int:
-        calls = shop.run(shop.client.info("commandstats"))
+        calls: Any = shop.run(shop.client.info("commandstats"))
         return int(calls["cmdstat_hget"]["calls"])
 
     http.get("/version", headers=bearer(token))
@@ -138,7 +139,7 @@ def test_the_store_is_asked_about_a_key_once_a_second(shop: Shop, http: httpx.Cl
 def test_only_the_digest_of_a_key_is_stored(shop: Shop) -> None:
     token = shop.key("read")
 
-    stored = shop.run(shop.client.hgetall(keys.API_KEYS))
+    stored: Any = shop.run(shop.client.hgetall(keys.API_KEYS))
 
     assert list(stored) == [digest(token).encode()]
     assert token.rsplit("_", 1)[1].encode() not in b"".join(stored.values())

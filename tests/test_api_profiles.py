@@ -77,14 +77,17 @@ def test_what_has_not_changed_is_not_sent_again(shop: Shop, http: httpx.Client) 
 
 
 def test_every_decision_changes_the_etag_and_so_does_time(shop: Shop, http: httpx.Client, clock: ManualClock) -> None:
-    tags = []
-    for step in (lambda: shop.tell(page("u-1")), lambda: shop.tell(page("u-1")), lambda: clock.advance(MINUTE)):
-        step()
-        tags.append(http.get("/v1/profiles/u-1").headers["etag"])
-        known = http.get("/v1/profiles/u-1", headers={"If-None-Match": tags[0]})
-        assert known.status_code == (304 if len(tags) == 1 else 200)
+    def tag() -> str:
+        return str(http.get("/v1/profiles/u-1").headers["etag"])
 
-    assert len(set(tags)) == 3
+    shop.tell(page("u-1"))
+    first = tag()
+    shop.tell(page("u-1"))
+    second = tag()
+    clock.advance(MINUTE)
+
+    assert len({first, second, tag()}) == 3
+    assert http.get("/v1/profiles/u-1", headers={"If-None-Match": second}).status_code == 200
 
 
 def test_many_customers_come_in_the_order_asked_and_the_missing_are_named(shop: Shop, http: httpx.Client) -> None:
@@ -105,7 +108,7 @@ def test_many_customers_come_in_the_order_asked_and_the_missing_are_named(shop: 
         (b"\xff", 400, ""),
         (b"[]", 422, "body"),
         (b'{"ids":[]}', 422, "body.ids"),
-        (b'{"ids":["a",7]}', 422, "body.ids[...]"),
+        (b'{"ids":["a",7]}', 422, "body.ids[1]"),
         (b'{"ids":["a\\n"]}', 422, "body.ids[0]"),
         (b'{"ids":["a"],"x":1}', 422, "body"),
         (b'{"ids":[' + b",".join([b'"a"'] * 101) + b"]}", 422, "body.ids"),

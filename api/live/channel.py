@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 WAITING: Final = 512  #: frames a slow client may leave untaken; beyond that it must come back with its last id
-PING_EVERY: Final = 15.0  #: seconds; proxies close connections that are silent for longer
 PING: Final = b": ping\n\n"
 HELLO: Final = b"retry: 1000\n\n"  #: the first bytes of every stream: from here on nothing is missed
 
@@ -27,6 +26,8 @@ def frame(event: str, data: bytes, name: str) -> bytes:
 
 class Channel:
     """Frames for one client, in order."""
+
+    ping_every = 15.0  #: seconds; proxies close connections that are silent for much longer
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
@@ -46,7 +47,7 @@ class Channel:
         self.closed = True
         self._news.set()
 
-    async def frames(self, ping_every: float = PING_EVERY) -> AsyncGenerator[bytes, None]:
+    async def frames(self) -> AsyncGenerator[bytes, None]:
         """What was said, as it is said; a ping when nothing was for a while."""
         while True:
             while self._frames:
@@ -55,7 +56,7 @@ class Channel:
                 return
             self._news.clear()
             try:
-                async with asyncio.timeout(ping_every):
+                async with asyncio.timeout(self.ping_every):
                     await self._news.wait()
             except TimeoutError:
                 yield PING

@@ -15,6 +15,9 @@ from rich.table import Table
 from profiles.settings import load
 from streams.topics import describe, provision
 
+#: Faust tells at ``info`` what only its authors want to know
+FAUST_LEVELS = {"debug": "info", "info": "warn", "warning": "warn", "error": "error"}
+
 
 def worker(instance: str = "") -> NoReturn:
     """Become a Faust worker, after making sure that the topics fit.
@@ -26,7 +29,7 @@ def worker(instance: str = "") -> NoReturn:
     provision(settings)
     if instance:
         os.environ["MIEN_INSTANCE"] = instance
-    level = "warning" if settings.log_level == "info" else settings.log_level
+    level = FAUST_LEVELS[settings.log_level]
     command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level, "--without-web"]
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, fixed arguments
 
