@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from pydantic import ValidationError
+
 from api.serve import serve
 from profiles.errors import MienError
 from profiles.logs import to_stderr
@@ -12,11 +14,11 @@ from profiles.settings import load
 
 def main() -> int:
     """Serve until a signal; 78 (a fault of the configuration) if it cannot be understood."""
-    settings = load()
-    to_stderr(settings)
     try:
+        settings = load()
+        to_stderr(settings)
         serve(settings)
-    except MienError as fault:
+    except (MienError, ValidationError, OSError) as fault:
         sys.stderr.write(f"mien api: {fault}\n")
         return 78
     return 0

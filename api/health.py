@@ -21,7 +21,7 @@ SILENT: Final = 15 * SECOND  #: a bucket whose worker was not heard of for this 
 
 
 class Health:
-    """Asks and remembers for a second."""
+    """Asks, and remembers good news for a second."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -30,9 +30,11 @@ class Health:
     async def readiness(self) -> Readiness:
         """How things are."""
         now = self._house.clock()
-        if self._known is None or not 0 <= now - self._known[0] < BELIEVED:
-            self._known = now, await self._look(now)
-        return self._known[1]
+        if self._known is not None and 0 <= now - self._known[0] < BELIEVED:
+            return self._known[1]
+        found = await self._look(now)
+        self._known = None if found.status == "not_ready" else (now, found)
+        return found
 
     async def _look(self, now: Millis) -> Readiness:
         checks = {"redis": await self._redis()}

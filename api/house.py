@@ -88,10 +88,6 @@ class House:
                 await self._open()
         return self._reader
 
-    def forget_layouts(self) -> None:
-        """A profile was written by a newer release: learn the layouts again before the next read."""
-        self._opened = False
-
     def end_streams(self) -> None:
         """Every live stream ends now, and no new one begins; the server calls it before it waits for answers."""
         self.closing = True

@@ -50,14 +50,17 @@ async def let_in(request: Request, scope: Scope) -> Key:
 
 
 def given_key(request: Request) -> str | None:
-    """The key a request carries, wherever it carries it."""
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+    """The key a request carries, wherever it carries it; where there is an Authorization, nothing else counts."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return request.headers.get("x-api-key") or None
+    scheme, _, rest = authorization.partition(" ")
     match scheme.lower():
         case "bearer":
             return rest.strip() or None
         case "basic":
             return _user_name(rest)
-    return request.headers.get("x-api-key") or None
+    return None
 
 
 def _user_name(encoded: str) -> str | None:

@@ -11,6 +11,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     privacy -> intake -> inputs         from an app's record to columns of events
     logs                                log lines, alike in every process
     codec sidecar wire                  bytes: rows, traits in words, messages that leave
+    replay                              history in the order it happened, whatever order it arrives in
     store/                              checkpoints and atomic commits: memory and Redis
     step                                one batch of one bucket: all updates go through here
     view -> reader                      a profile as people read it

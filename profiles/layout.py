@@ -43,6 +43,7 @@ class Tables(NamedTuple):
     traits: int  #: pairs (time, value)
     step: int  #: pair (time, kind): the latest funnel step
     funnel: int  #: kind mask
+    active: int  #: kind mask of what counts as activity, in sessions and habits too
     last_order: int  #: pair (time of the last order, the same of orders that are final)
     largest_order: int  #: pair (largest amount of an order, the same of orders that are final)
     facts: int  #: number of slots above; the rest is standing
@@ -140,6 +141,7 @@ def _tables(layout: Layout) -> Tables:
         traits=at[f"trait_{next(iter(m.TRAITS))}"],
         step=at["step"],
         funnel=mask(frozenset(m.FUNNEL)),
+        active=mask(m.ANY),
         last_order=at["last_order"],
         largest_order=at["largest_order"],
         facts=at["as_of"],

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from profiles.clock import SECOND, Clock
+from profiles.clock import Clock
 from profiles.codec import from_blobs
 from profiles.errors import MienError
 from profiles.features import FEATURES
 from profiles.layout import TABLES
+from profiles.replay import stream_time
 from profiles.rules import RuleBook
 from profiles.settings import Settings
 from profiles.sidecar import read as read_sidecar
@@ -233,12 +234,9 @@ class Reader:
         return view(profile, row, read_sidecar(side), now, _lag(checkpoint), look)
 
     def _now(self, checkpoint: Checkpoint) -> int:
-        """The moment to derive features for: the wall's, or in a replay the time its sources have reached."""
+        """The moment to derive features for: the wall's, or in a replay the stream's."""
         wall = self._clock()
-        if self._settings.clock == "wall" or not checkpoint.clocks:
-            return wall
-        slowest = min(checkpoint.clocks.values())
-        return wall if wall - slowest < 300 * SECOND else slowest
+        return wall if self._settings.clock == "wall" else stream_time(checkpoint.clocks, wall)
 
     async def _learn(self, codes: list[int]) -> None:
         missing = [code for code in codes if code not in self._names]

@@ -7,6 +7,7 @@ Never Python's ``hash()``: it is salted per process.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from hashlib import blake2b
 
 CODE_BITS = 40  #: wide enough that a float64 holds it exactly and two of 10 000 names meet once in 20 000 shops
@@ -23,6 +24,7 @@ def bucket_of(profile: str, buckets: int) -> int:
     return zlib.crc32(profile.encode()) % buckets
 
 
+@lru_cache(maxsize=200_000)
 def code_of(name: str) -> int:
     """A name (category, item, city, order id ...) as a positive 40-bit number; never 0, which means "none"."""
     return int.from_bytes(blake2b(name.encode(), digest_size=5).digest(), "big") or 1

@@ -7,12 +7,14 @@ Must not know: anything the parts know.
     profile-inputs  -> update   -> Redis, and through the outbox: transitions, samples
     transitions     -> alerts   -> webhooks, SMS
     samples         -> learn    -> params
-    every half second: silence, new rules, deliveries that are due
+    twice a second: silence, new rules, deliveries that are due
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
@@ -111,21 +113,32 @@ async def assigned(_: Any, **__: Any) -> None:
         await app.consumer.seek(TP(topic, partition), offset)
 
 
-@app.timer(0.5, on_leader=False)
+async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Again and again; a round that takes long delays the next instead of overlapping it."""
+    while not app.should_stop:
+        await surely(work())
+        await asyncio.sleep(seconds)
+
+
+@app.task
 async def silence() -> None:
     """Sweep what is due, renew what older rules decided."""
-    await surely(worker.tend())
+    await _every(0.5, worker.tend)
 
 
-@app.timer(0.5)
+@app.task
 async def deliver() -> None:
     """Send webhooks and texts that are due."""
-    await surely(worker.deliver())
+    await _every(0.5, worker.deliver)
 
 
-@app.timer(20.0)
+@app.task
 async def watch() -> None:
     """A topic nobody declared: start again, so that it is read as well."""
+    await _every(20.0, _look_for_topics)
+
+
+async def _look_for_topics() -> None:
     found = await worker.new_topics()
     if found:
         leave(f"new event topics {', '.join(found)}: starting again to read them", code=EXIT_RESTART)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from profiles import inputs
-from profiles.clock import MINUTE, Clock, Zone
+from profiles.clock import NEVER, SECOND, Clock, Zone
 from profiles.codec import from_blobs
-from profiles.errors import Stale
 from profiles.layout import TABLES
+from profiles.replay import Waiting, stream_time
 from profiles.step import Rows, Step
 from profiles.store import keys
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
 SWEEP_LIMIT = 500
-CAUGHT_UP = 5 * MINUTE  #: a replay within this of the wall clock has arrived in the present
+QUIET = 5 * SECOND  #: a replay that brings nothing for so long has ended
 
 
 class Behind(Exception):
@@ -54,7 +54,10 @@ class Done:
 class Bucket:
     """The state of one bucket's writer.  One task at a time: ``lock`` is held during every piece of work."""
 
-    def __init__(self, number: int, store: ProfileStore, worlds: Worlds, clock: Clock, zone: Zone, *, replay: bool) -> None:
+    def __init__(
+        self, number: int, store: ProfileStore, worlds: Worlds, clock: Clock, zone: Zone, *, replay: bool, sources: int = 0
+    ) -> None:
+        """``replay``: follow the stream's time; ``sources`` is then the number of source partitions."""
         self.number = number
         self.lock = asyncio.Lock()
         self.checkpoint: Checkpoint | None = None
@@ -63,6 +66,9 @@ class Bucket:
         self._clock = clock
         self._zone = zone
         self._replay = replay
+        self._waiting = Waiting(sources)
+        self._read = 0  #: in a replay: the first record that was not read; the checkpoint may be behind
+        self._heard = 0  #: wall time of the last record
         self._named: set[int] = set()
         self._renewing = 0  #: where the walk through the roster stands
 
@@ -76,62 +82,116 @@ class Bucket:
         return self.checkpoint
 
     def now(self) -> int:
-        """What time it is here: the wall's, or in a replay the time the slowest source has reached."""
-        wall = self._clock()
-        if not self._replay or self.checkpoint is None or not self.checkpoint.clocks:
-            return wall
-        slowest = min(self.checkpoint.clocks.values())
-        return wall if wall - slowest < CAUGHT_UP else slowest
+        """What time it is here: the wall's, or in a replay the stream's."""
+        if not self._replay or self.checkpoint is None:
+            return self._clock()
+        return stream_time(self.checkpoint.clocks, self._clock())
 
     async def apply(self, records: Sequence[tuple[int, bytes]]) -> Done:
         """Fold records of profile-inputs (offset, bytes), in order; known ones are skipped.
 
         Raises:
-            Behind: they begin after what the checkpoint wants.
+            Behind: they begin after what is wanted next.
             Stale: the store moved; nothing of the refused part was written.
         """
         async with self.lock:
             checkpoint = await self.open()
-            if records and records[0][0] > checkpoint.next:
+            wanted = max(checkpoint.next, self._read)
+            if records and records[0][0] > wanted:
                 raise Behind(checkpoint.next)
-            done = Done()
-            fresh = [(offset, inputs.decode(raw)) for offset, raw in records if offset >= checkpoint.next]
-            for offset, group in _groups(fresh):
-                if isinstance(group, inputs.Control):
-                    await self._obey(group, offset)
-                else:
-                    done = _sum(done, await self._fold(group, offset))
-            return done
+            fresh = [(offset, inputs.decode(raw)) for offset, raw in records if offset >= wanted]
+            return await (self._apply_in_time(fresh) if self._replay else self._apply_at_once(fresh))
 
-    async def _obey(self, control: inputs.Control, offset: int) -> None:
+    async def _apply_at_once(self, fresh: list[tuple[int, inputs.Record]]) -> Done:
+        done = Done()
+        for offset, group in _groups(fresh):
+            if isinstance(group, inputs.Control):
+                await self._obey(group, offset + 1)
+            else:
+                done = _sum(done, await self._fold(group, offset + 1))
+        return done
+
+    async def _apply_in_time(self, fresh: list[tuple[int, inputs.Record]]) -> Done:
+        """Hold everything until all sources have passed its time (see ``profiles.replay``)."""
+        for offset, record in fresh:
+            self._read = offset + 1
+            if isinstance(record, inputs.Control):
+                await self._obey(record, self._next())
+            else:
+                self._waiting.add(offset, record)
+        if fresh:
+            self._heard = self._clock()
+        until = self._waiting.watermark(self._clock())
+        return Done() if until is None else await self._release(until)
+
+    async def _release(self, until: int) -> Done:
+        done = Done()
+        for moment in self._waiting.slices(until, (await self.open()).offsets):
+            batches = [batch for _, batch in self._waiting.batches]
+            done = _sum(done, await self._fold(batches, None, moment, moment == until))
+            self._waiting.forget((await self.open()).offsets)
+        return done
+
+    async def hurry(self) -> Done:
+        """In a replay: if nothing has come for a while, nothing more will; apply what waits."""
+        async with self.lock:
+            if not self._waiting.batches or self._clock() - self._heard < QUIET:
+                return Done()
+            await self.open()
+            return await self._release(NEVER)
+
+    def _next(self) -> int:
+        """The first record that is not applied to the end."""
+        return self._waiting.batches[0][0] if self._waiting.batches else self._read
+
+    def _drop(self) -> None:
+        """Forget everything; the store knows better."""
+        self.checkpoint, self._read = None, 0
+        self._waiting = Waiting(self._waiting.sources)
+
+    async def _obey(self, control: inputs.Control, then: int) -> None:
         checkpoint = await self.open()
-        fields = {"next": offset + 1}
+        fields = {"next": then}
         if control.what in ("rules", "cuts") and control.version > getattr(checkpoint, control.what):
             fields[control.what] = control.version
         step = Step(self.number, Rows([], _no_rows()), await self._world(), await self._book(), checkpoint.seq, self.now())
         await self._commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
 
-    async def _fold(self, batches: list[inputs.Batch], offset: int) -> Done:
+    async def _fold(
+        self, batches: list[inputs.Batch], then: int | None, until: int | None = None, clocks_too: bool = True
+    ) -> Done:
+        """One commit: ``then`` is the offset to read next (None: work it out), ``until`` bounds a replay's slice."""
         checkpoint = await self.open()
-        work = inputs.gather(batches, checkpoint.offsets, self._zone)
-        rows = await self._load(work.profiles)
-        patched = sorted({int(work.events.row[event]) for event, _ in work.patches})
-        known = await self._store.sidecars(self.number, [work.profiles[row] for row in patched])
-        rows = replace(rows, sidecars={work.profiles[row]: blob for row, blob in zip(patched, known, strict=True)})
-        step = Step(self.number, rows, await self._world(), await self._book(), checkpoint.seq, self.now())
+        work = inputs.gather(batches, checkpoint.offsets, self._zone, until)
+        step = Step(self.number, await self._rows_of(work), await self._world(), await self._book(), checkpoint.seq, self.now())
         step.events(work, "live")
-        fields = {"next": offset + 1, "rules": checkpoint.rules}
+        if then is None:
+            self._waiting.forget(checkpoint.offsets | work.cursors)
+            then = self._next()
+        fields = {"next": then, "rules": checkpoint.rules}
         if checkpoint.version == 0:
             fields["renewed"] = checkpoint.rules
         fields |= {f"s:{source}": at for source, at in work.cursors.items()}
-        fields |= {f"c:{source}": max(at, checkpoint.clocks.get(source, 0)) for source, at in work.clocks.items()}
-        fields["received"], fields["at"] = max(batch.received for batch in batches), self._clock()
-        new = {code: name for code, name in work.names.items() if code not in self._named}
+        if clocks_too:
+            clocks = self._waiting.clocks if until is not None else work.clocks
+            fields |= {f"c:{source}": max(at, checkpoint.clocks.get(source, 0)) for source, at in clocks.items()}
+        if batches:
+            fields["received"], fields["at"] = max(batch.received for batch in batches), self._clock()
+        await self._learn_names(work.names)
+        await self._commit(step.commit(checkpoint.version, fields), checkpoint, fields)
+        return Done(step.applied, step.duplicates, step.seq - checkpoint.seq, 0, step.seq > checkpoint.seq)
+
+    async def _rows_of(self, work: inputs.Work) -> Rows:
+        rows = await self._load(work.profiles)
+        patched = sorted({int(work.events.row[event]) for event, _ in work.patches})
+        known = await self._store.sidecars(self.number, [work.profiles[row] for row in patched])
+        return replace(rows, sidecars={work.profiles[row]: blob for row, blob in zip(patched, known, strict=True)})
+
+    async def _learn_names(self, names: dict[int, str]) -> None:
+        new = {code: name for code, name in names.items() if code not in self._named}
         if new:
             await self._store.learn_names(new)
             self._named.update(new)
-        await self._commit(step.commit(checkpoint.version, fields), checkpoint, fields)
-        return Done(step.applied, step.duplicates, step.seq - checkpoint.seq, 0, step.seq > checkpoint.seq)
 
     async def sweep(self) -> Done:
         """Let silence act on profiles that are due; at most SWEEP_LIMIT of them."""
@@ -174,11 +234,8 @@ class Bucket:
     async def _commit(self, commit: Commit, before: Checkpoint, fields: dict[str, int]) -> None:
         try:
             version = await self._store.commit(commit)
-        except Stale:
-            self.checkpoint = None
-            raise
         except Exception:
-            self.checkpoint = None  # it may have been written: only the store knows
+            self._drop()  # refused, or perhaps written: only the store knows
             raise
         self.checkpoint = replace(
             before,

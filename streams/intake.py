@@ -51,7 +51,9 @@ class Read:
 class IntakeHop:
     """Reads stretches of one source partition after another and sends them on."""
 
-    def __init__(self, intake: Intake, buckets: int, sender: Sender) -> None:
+    def __init__(self, intake: Intake, buckets: int, sender: Sender, *, replay: bool = False) -> None:
+        """``replay``: tell every bucket how far each source is, also those that it has nothing for."""
+        self._replay = replay
         self._intake = intake
         self._buckets = buckets
         self._sender = sender
@@ -87,6 +89,9 @@ class IntakeHop:
     def _sends(self, topic: str, partition: int, read: Read) -> list[Awaitable[Any]]:
         sends = [self._sender.send_and_wait(DEAD_LETTERS, raw[:KEPT_BYTES], headers=_headers(letter))
                  for letter, raw in read.dead]  # fmt: skip
+        if self._replay:
+            for bucket in range(self._buckets):
+                read.drafts.setdefault(bucket, inputs.Draft())
         for bucket, draft in read.drafts.items():
             value = inputs.encode(draft.batch(topic, partition, read.clock, read.received))
             sends.append(self._sender.send_and_wait(PROFILE_INPUTS, value, partition=bucket))

@@ -85,12 +85,13 @@ class Worker:
             leave(str(fault), code=EXIT_CONFIG)
         rates = dict(part.split(":") for part in shop.rates.split(",") if part.strip())
         intake = Intake(shop.currency, shop.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
-        self._hop = IntakeHop(intake, shop.buckets, self._producer)
+        self._hop = IntakeHop(intake, shop.buckets, self._producer, replay=shop.clock == "stream")
         self._relay = Relay(self._store, self._producer, self._kafka_faults)
         self._learner = Learner(registry, self._producer, shop.buckets)
         self._desk = await self._open_desk(client)
         self._tasks.append(asyncio.create_task(self._relay.run()))
         self._topics = await asyncio.to_thread(event_topics, shop)
+        self._sources = sum([len(await self._producer.partitions_for(topic)) for topic in self._topics])
         log.info("worker ready", topics=self._topics, buckets=shop.buckets, clock=shop.clock)
 
     async def intake(self, records: Sequence[Any]) -> None:
@@ -134,6 +135,8 @@ class Worker:
         await self.ready()
         for number, bucket in list(self._buckets.items()):
             await patiently("heartbeat", lambda b=number: self._store.beat(b, self._clock()), self._faults)
+            hurried = await patiently("hurry", lambda b=bucket: self._settled(b.hurry), self._faults)
+            self._count(number, hurried)
             while (done := await patiently("sweep", lambda b=bucket: self._settled(b.sweep), self._faults)).swept:
                 self._count(number, done)
                 await asyncio.sleep(0)
@@ -204,7 +207,9 @@ class Worker:
     def _bucket(self, number: int) -> Bucket:
         if number not in self._buckets:
             replay = self._settings.clock == "stream"
-            self._buckets[number] = Bucket(number, self._store, self._worlds, self._clock, self._zone, replay=replay)
+            self._buckets[number] = Bucket(
+                number, self._store, self._worlds, self._clock, self._zone, replay=replay, sources=self._sources
+            )
         return self._buckets[number]
 
     async def _open_desk(self, client: Redis) -> AlertDesk:

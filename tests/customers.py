@@ -86,8 +86,10 @@ def features_at(row: Int64s, at: int, here: Zone, people: Population = PEOPLE) -
 
 
 _KINDS = st.sampled_from(
-    [Kind.VISIT, Kind.VIEW, Kind.SEARCH, Kind.CART_ADD, Kind.CHECKOUT, Kind.ORDER, Kind.ORDER, Kind.REFUND]
-    + [Kind.COMPLAINT, Kind.SERVICE, Kind.REVIEW, Kind.MESSAGE_OPEN]
+    [
+        *(Kind.VISIT, Kind.VIEW, Kind.SEARCH, Kind.CART_ADD, Kind.CART_ADD, Kind.CHECKOUT, Kind.ORDER, Kind.ORDER),
+        *(Kind.REFUND, Kind.COMPLAINT, Kind.SERVICE, Kind.REVIEW, Kind.MESSAGE_OPEN),
+    ]
 )
 
 
@@ -106,7 +108,7 @@ def stories(until: int = WHEN, days: int = 120) -> st.SearchStrategy[list[Did]]:
         did,
         st.lists(st.integers(0, 8), max_size=6),
     ).map(lambda burst: [each for each in burst if each.at <= until])
-    return st.lists(bursts, max_size=15).map(lambda found: [each for burst in found for each in burst])
+    return st.lists(bursts, min_size=1, max_size=15).map(lambda found: [each for burst in found for each in burst])
 
 
 def shop(name: str = SHANGHAI) -> Zone:

@@ -80,6 +80,8 @@ def test_a_key_may_come_as_bearer_as_user_name_or_in_a_header_of_its_own(
         {"Authorization": "Basic " + b64encode(b"\xff\xfe:").decode()},
         {"Authorization": "Digest " + FIXED},
         {"X-Api-Key": "é"},
+        {"X-Api-Key": ""},
+        {"Authorization": "Digest x", "X-Api-Key": FIXED},
     ],
 )
 def test_anything_else_is_401(http: httpx.Client, headers: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
-from api.live.channel import PING, WAITING, Channel
+from api.live.channel import HELLO, PING, WAITING, Channel
 from api.live.profiles import ProfileWatch
 from profiles.clock import DAY, ManualClock
 from profiles.reader import Reader
@@ -111,7 +111,7 @@ def test_a_screen_that_returns_is_told_what_it_missed_and_nothing_twice(shop: Sh
 
     for number in range(3):
         shop.tell(order("u-1", f"o-{number}", 200))
-        seen = []
+        seen: list[tuple[str, Any]] = []
         with watching(http, "u-1", last) as events:
             while not seen or seen[-1][0] != "profile":
                 event = next(events)
@@ -127,7 +127,7 @@ def test_leaving_between_two_events_loses_neither(shop: Shop, http: httpx.Client
     with watching(http, "u-1") as events:
         last = next(events).id
     shop.tell(order("u-1", "o-1", 600))
-    seen = []
+    seen: list[tuple[str, Any]] = []
 
     while len(seen) < 4:
         with watching(http, "u-1", last) as events:  # leaves after every single event
@@ -304,7 +304,7 @@ def test_a_stream_is_never_cached_or_held_back_by_a_proxy(http: httpx.Client) ->
         assert source.response.headers["content-type"].startswith("text/event-stream")
         assert source.response.headers["cache-control"] == "no-store"
         assert source.response.headers["x-accel-buffering"] == "no"
-        assert next(source.response.iter_bytes()) == b"retry: 1000\n\n"
+        assert next(source.response.iter_bytes()) == HELLO
 
 
 def test_a_silent_stream_is_kept_alive_until_its_key_is_revoked(

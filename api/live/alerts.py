@@ -11,17 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-import structlog
-
 from api.live.channel import Channel, frame
+from api.live.watch import keep_looking
 from profiles.store.desk_reads import FeedEvent
 
 WAIT_MS: Final = 1000  #: one look at the feed; shorter than what a command may take
 PAGE: Final = 200
-PAUSE: Final = 0.5  #: seconds until a store that is away is asked again
 RESET: Final = b'{"reason":"what came after this id is no longer kept; read /v1/alerts again"}'
 _ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
-log = structlog.get_logger("mien")
 
 
 class Feed(Protocol):
@@ -70,18 +67,14 @@ class AlertFeed:
                 self._at = ""
 
     async def run(self) -> None:
-        """Read and tell, for ever; costs nothing while nobody listens."""
-        while True:
-            await self._wanted.wait()
-            try:
-                events = await self._desk.feed(self._at, limit=PAGE, wait_ms=WAIT_MS)
-            except Exception as error:
-                log.warning("cannot follow the alert feed", error=str(error)[:200])
-                await asyncio.sleep(PAUSE)
-                continue
-            for event in events:
-                if self._at and _order(event.id) > _order(self._at):  # the last listener may have left meanwhile
-                    self._tell_all(event)
+        """Read and tell, for ever."""
+        await keep_looking("alerts", self.look, self._wanted, 0)
+
+    async def look(self) -> None:
+        """Wait a moment for news, and tell it."""
+        for event in await self._desk.feed(self._at, limit=PAGE, wait_ms=WAIT_MS):
+            if self._at and _order(event.id) > _order(self._at):  # the last listener may have left meanwhile
+                self._tell_all(event)
 
     def close(self) -> None:
         """End every stream."""

@@ -12,7 +12,7 @@ from typing import Final
 
 WAITING: Final = 512  #: frames a slow client may leave untaken; beyond that it must come back with its last id
 PING: Final = b": ping\n\n"
-HELLO: Final = b"retry: 1000\n\n"  #: the first bytes of every stream: from here on nothing is missed
+HELLO: Final = b": live\n\n"  #: the first bytes of every stream; proxies pass an answer on once it has some
 
 
 def frame(event: str, data: bytes, name: str) -> bytes:

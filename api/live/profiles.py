@@ -12,18 +12,16 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
 import msgspec
-import structlog
 
 from api.live.channel import Channel, frame
+from api.live.watch import keep_looking
 from profiles.store.base import TIMELINE_KEPT
 from profiles.view import ProfileView
 
 LOOK_EVERY: Final = 0.1  #: seconds
-PAUSE: Final = 0.5  #: seconds until a store that is away is asked again
 RESET: Final = b'{"reason":"some changes since this id are no longer kept; read the timeline again"}'
 _ID: Final = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
 _json: Final = msgspec.json.Encoder().encode
-log = structlog.get_logger("mien")
 
 Note = dict[str, Any]  #: an entry of a timeline
 
@@ -105,16 +103,8 @@ class ProfileWatch:
             self._forget(profile, stream)
 
     async def run(self) -> None:
-        """Look and tell, for ever; costs nothing while nobody is watched."""
-        while True:
-            await self._wanted.wait()
-            pause = self._every
-            try:
-                await self.look()
-            except Exception as error:
-                log.warning("cannot watch profiles", error=str(error)[:200])
-                pause = PAUSE
-            await asyncio.sleep(pause)
+        """Look and tell, for ever."""
+        await keep_looking("profiles", self.look, self._wanted, self._every)
 
     async def look(self) -> None:
         """One look at everybody who is watched."""

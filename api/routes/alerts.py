@@ -44,12 +44,6 @@ async def alerts(
     return ok(Alerts(page.alerts, page.more, more), next_link(request, more, state=state, limit=limit))
 
 
-@router.get("/v1/alerts/{alert}", summary="One alert", responses=shows(Alert, "As it is now.") | refuses(404))
-async def alert(request: Request, alert: AlertId) -> Response:
-    """Why it was raised, and what has become of it."""
-    return ok(await _alert(request, alert))
-
-
 @router.post(
     "/v1/alerts/{alert}:acknowledge",
     summary="Take an alert in hand",
@@ -69,6 +63,12 @@ async def acknowledge(request: Request, alert: AlertId) -> Response:
             409, "alert_resolved", "this alert is over: the customer recovered before anybody took it in hand"
         )
     return ok(found)
+
+
+@router.get("/v1/alerts/{alert}", summary="One alert", responses=shows(Alert, "As it is now.") | refuses(404))
+async def alert(request: Request, alert: AlertId) -> Response:
+    """Why it was raised, and what has become of it."""
+    return ok(await _alert(request, alert))
 
 
 async def _alert(request: Request, name: str) -> Alert:

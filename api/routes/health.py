@@ -20,7 +20,6 @@ from api.openapi import Json, describe, refuses, shows
 from api.respond import encode, ok
 from api.shapes import Alive, Readiness, Version
 
-PROBES: Final = ("/healthz", "/readyz")  #: what answers without a key
 router = APIRouter(tags=["operation"])
 _locked: Final = [Depends(needs("read"))]
 _TEXT: Final[dict[int | str, Json]] = {
@@ -28,7 +27,9 @@ _TEXT: Final[dict[int | str, Json]] = {
 }
 
 
-@router.get("/healthz", summary="Is the process alive?", responses=shows(Alive, "It is."))
+@router.get(
+    "/healthz", summary="Is the process alive?", responses=shows(Alive, "It is."), openapi_extra={"security": []}
+)
 async def healthz() -> Response:
     """Asks nobody else."""
     return ok(Alive("alive"))
@@ -37,7 +38,8 @@ async def healthz() -> Response:
 @router.get(
     "/readyz",
     summary="Can it answer?",
-    responses=shows(Readiness, "It can.") | {503: {**shows(Readiness, "It cannot; `checks` says why.")[200]}},
+    responses=shows(Readiness, "It can.") | {503: shows(Readiness, "It cannot; `checks` says why.")[200]},
+    openapi_extra={"security": []},
 )
 async def readyz(request: Request) -> Response:
     """Redis, the right shop, rules: needed.  A worker on every bucket: wanted, else profiles grow old (`degraded`)."""

@@ -25,7 +25,7 @@ from profiles.measures import CART_KEPT, ORDERS_KEPT, Merge, Source
 
 ADD, MAX, MIN = int(Merge.ADD), int(Merge.MAX), int(Merge.MIN)
 EVENT, ORDER_SOURCE = int(Source.EVENT), int(Source.ORDER)
-ORDER, CART_ADD, CART_REMOVE, IDENTIFY = int(Kind.ORDER), int(Kind.CART_ADD), int(Kind.CART_REMOVE), int(Kind.IDENTIFY)
+ORDER, CART_ADD, CART_REMOVE = int(Kind.ORDER), int(Kind.CART_ADD), int(Kind.CART_REMOVE)
 HOUR_MS = 3_600_000
 QUARTER = HOUR_MS // 4  #: every time zone since 1972 is whole quarters of an hour from UTC
 FIELDS = len(ORDER_FIELDS)
@@ -63,7 +63,7 @@ def fold(row: Int64s, events: Events, e: int) -> int:
     amount, quantity, discount = events.amount[e], events.quantity[e], events.discount[e]
     tally(row, TABLES.tallies, EVENT, kind, time, amount, quantity, discount, events.rating[e], events.channel[e], 1)
     tile(row, EVENT, kind, time, local, amount, quantity, discount, 1)
-    if kind != IDENTIFY:
+    if (TABLES.active >> kind) & 1:
         mark_session(row, time, TABLES.sessions)
         row[TABLES.hours + (local % DAY) // HOUR_MS] += 1
         row[TABLES.hours + 24 + (local // DAY + 3) % 7] += 1

@@ -14,7 +14,7 @@ from profiles.clock import DAY, HOUR, NEVER, Int64s
 from profiles.compiled import compiled
 from profiles.features import FEATURE_ROWS
 from profiles.kernels.decide import HELD, Compare, Rules, compare, threshold
-from profiles.kernels.derive import Floats, Population, cart, derive_one, sessions, usual_gap
+from profiles.kernels.derive import Floats, Population, cart, derive_one, usual_gap
 from profiles.kernels.rings import MONTH
 from profiles.layout import TABLES
 from profiles.measures import SESSION_GAP, SESSION_TILE, SESSION_WORDS, TILES_PER_WORD

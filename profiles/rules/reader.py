@@ -63,6 +63,8 @@ class Fields:
             if name not in known:
                 close = get_close_matches(name, known, n=1)
                 fix = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+                if isinstance(value, ScalarNode) and not value.value:
+                    fix = "a text with a comma needs quotes here"
                 source.complain(key, f"{what} has no {name!r}; {fix}")
             elif name in entries:
                 source.complain(key, f"{name!r} stands here twice")

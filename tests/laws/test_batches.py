@@ -22,9 +22,8 @@ PEOPLE = ("hh-1", "hh-2", "张伟")
 def shops(most: int = 24) -> st.SearchStrategy[list[Event]]:
     """What a few customers did, in the order in which it arrives."""
     told = st.tuples(st.sampled_from(PEOPLE), events(days=120))
-    return st.lists(told, min_size=1, max_size=most).map(
-        lambda life: keyed(replace(event, profile=who) for who, event in life)
-    )
+    few, many = st.lists(told, min_size=1, max_size=3), st.lists(told, min_size=most // 3, max_size=most)
+    return st.one_of(few, many, many).map(lambda life: keyed(replace(event, profile=who) for who, event in life))
 
 
 def cuts(partitions: int, buckets: int) -> st.SearchStrategy[list[Act]]:

@@ -1,0 +1,1 @@
+"""Whole stacks, as a user runs them."""

@@ -1,0 +1,115 @@
+"""Whole stacks for tests: the very processes that ``mien up`` starts, in a folder of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import msgspec
+from redis import Redis
+from rich.console import Console
+
+from profiles.store import keys
+from profiles.store.base import from_fields
+from streams.commands.stack import Running, running
+from streams.shoppers import Totals, send, year
+
+TAGS = Path(__file__).with_name("tags.yaml")
+END = 1_760_000_000_000  #: a fixed day, so that two replays are the same
+
+
+@dataclass
+class Stack:
+    """A running stack and what tests want of it."""
+
+    running: Running
+    redis: Redis
+    http: httpx2.Client
+
+    @property
+    def broker(self) -> str:
+        return self.running.settings.broker
+
+    @property
+    def buckets(self) -> range:
+        return range(self.running.settings.buckets)
+
+    def pid(self, name: str) -> int:
+        """The process of a part: ``worker``, ``api``, ``valkey``, ``broker``."""
+        return next(child.pid for child in self.running.stack.children if child.name == name)
+
+    def kill(self, name: str) -> None:
+        """As the worst operator would: ``kill -9``."""
+        os.kill(self.pid(name), signal.SIGKILL)
+
+    @contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """The part answers nothing, as behind a broken network, and then goes on."""
+        pid = self.pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def counted(self) -> tuple[int, int]:
+        """Events applied, and repeats recognised."""
+        found = []
+        for bucket in self.buckets:
+            fields = self.redis.hgetall(keys.checkpoint(bucket))
+            found.append(from_fields({name.decode(): int(value) for name, value in fields.items()}))
+        return sum(each.applied for each in found), sum(each.duplicates for each in found)
+
+    def profile(self, customer: str) -> dict[str, object] | None:
+        answer = self.http.get(f"/v1/profiles/{customer}")
+        return answer.json() if answer.status_code == 200 else None
+
+    def replay(self, households: int, days: int) -> Totals:
+        """Send a part of the year and return what was sent."""
+        events = year(7, END, households, days, timezone=self.running.settings.timezone)
+        asyncio.run(send(events, self.broker))
+        return events.totals
+
+    def everything(self) -> dict[str, object]:
+        """All that is stored about customers, for comparing two stacks to the byte."""
+        out: dict[str, object] = {}
+        for name in sorted(self.redis.scan_iter("{*", count=1000)):
+            key = name.decode()
+            kind = key.partition(":")[2].partition(":")[0]
+            if kind in ("p", "x"):
+                out[key] = self.redis.get(name)
+            elif kind == "due":
+                out[key] = dict(self.redis.zrange(name, 0, -1, withscores=True))
+            elif kind == "tag":
+                out[key] = self.redis.smembers(name)
+            elif kind == "t":
+                out[key] = [_told(note) for note in self.redis.lrange(name, 0, -1)]
+            elif kind == "n":
+                out[key] = {field: n for field, n in self.redis.hgetall(name).items() if n != b"0"}
+        return out
+
+
+def _told(note: bytes) -> dict[str, object]:
+    """What a timeline says, without when and in which order it was said: that may depend on how work was cut."""
+    told: dict[str, object] = msgspec.json.decode(note)
+    return {name: value for name, value in told.items() if name not in ("seq", "clock")}
+
+
+@contextmanager
+def stack(folder: Path, **changed: object) -> Iterator[Stack]:
+    """Broker, Valkey, a worker and the API."""
+    quiet = Console(quiet=True)
+    usual = {"tags": TAGS, "sms": "file", "learn": False}
+    with running(folder, 0, 1, quiet, **{**usual, **changed}) as started:
+        headers = {"Authorization": f"Bearer {started.key}"}
+        with (
+            Redis.from_url(started.settings.redis) as redis,
+            httpx2.Client(base_url=started.url, headers=headers, timeout=5.0) as http,
+        ):
+            yield Stack(started, redis, http)
