@@ -93,7 +93,7 @@ def _failed(scope: Scope, error: Exception) -> App:
         log.warning("store away", error=str(error)[:200], **where)
         return answer(scope, store_away())
     if isinstance(error, MienError):
-        log.error("not ready", error=str(error), **where)
+        log.warning("not ready", error=str(error), **where)
         return answer(scope, not_ready(str(error)))
     log.error("fault", exception="".join(format_exception(error)), **where)  # without locals: those hold customers
     return answer(scope, broken())

@@ -6,7 +6,6 @@ Knows: which parts there are and what each is made of.  Must not know: what any 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -28,43 +27,35 @@ from profiles.store.desk_reads import DeskReads
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
 
+STORE_TIMEOUT: Final = 2.0  #: seconds one command may take; a caller would rather hear "try again" than wait
+log = structlog.get_logger("mien")
+
 
 class Warming(MienError):
     """The kernels are being compiled, which happens once for each release on each machine."""
 
 
-STORE_TIMEOUT: Final = 2.0  #: seconds one command may take; a caller would rather hear "try again" than wait
-log = structlog.get_logger("mien")
-
-
-@dataclass
 class House:
-    """The parts, wired."""
+    """The parts, wired.
 
-    settings: Settings
-    clock: Clock
-    store: RedisStore = field(init=False)
-    registry: Registry = field(init=False)
-    keys: KeyBook = field(init=False)
-    desk: Desk = field(init=False)
-    alerts: DeskReads = field(init=False)
-    profile_streams: ProfileWatch = field(init=False)
-    alert_streams: AlertFeed = field(init=False)
-    closing: bool = False
-    _reader: Reader = field(init=False)
-    _opened: bool = False
-    _settled: bool = False
-    _warmed: bool = False
+    Raises:
+        UnknownScope: MIEN_API_KEYS has an entry that cannot be understood.
+    """
 
-    def __post_init__(self) -> None:
-        self._client = connect(self.settings.redis, timeout=STORE_TIMEOUT)
-        self.store, self.registry = RedisStore(self._client), Registry(self._client)
-        self._reader = Reader(self.store, self.registry, self.settings, self.clock)
-        self.keys = KeyBook(partial(find_key, self._client), configured(self.settings.api_keys), self.clock)
-        self.desk, self.alerts = Desk(self._client), DeskReads(self._client)
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._client = connect(settings.redis, timeout=STORE_TIMEOUT)
+        self.store = RedisStore(self._client)
+        self.registry = Registry(self._client)
+        self.keys = KeyBook(partial(find_key, self._client), configured(settings.api_keys), clock)
+        self.desk = Desk(self._client)
+        self.alerts = DeskReads(self._client)
         self.profile_streams = ProfileWatch(self.reader)
         self.alert_streams = AlertFeed(self.alerts)
-        self._lock = asyncio.Lock()
+        self._reader = Reader(self.store, self.registry, settings, clock)
+        self._opening = asyncio.Lock()
+        self._opened = self._settled = self._warmed = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -82,15 +73,14 @@ class House:
             Warming: it is too early.
         """
         if not self._warmed:
-            raise Warming("compiling, once for this release on this machine; that takes a minute at most")
+            raise Warming("compiling, once for this release on this machine; that takes a minute or two")
         if not (self._opened and self._settled):
-            async with self._lock:
+            async with self._opening:
                 await self._open()
         return self._reader
 
     def end_streams(self) -> None:
         """Every live stream ends now, and no new one begins; the server calls it before it waits for answers."""
-        self.closing = True
         self.profile_streams.close()
         self.alert_streams.close()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -52,7 +53,7 @@ def to_blobs(state: Int64s) -> list[bytes]:
     mark = _MARK.pack(LAYOUT.fingerprint)
     data, ends = pack_matrix(state)
     edges = [0, *ends.tolist()]
-    return [mark + data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [mark + data[start:end] for start, end in pairwise(edges)]
 
 
 def from_blobs(blobs: Sequence[bytes | None], older: Mapping[int, Layout]) -> Int64s:

@@ -17,7 +17,7 @@ from typing import Final, ParamSpec, TypeVar
 
 os.environ.setdefault("NUMBA_OPT", "1")  # measured: a third less time to compile, nothing lost when running
 
-import numba  # noqa: E402 - it reads the setting when it is imported
+import numba  # it reads the setting when it is imported
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,8 +34,8 @@ def _kept_in() -> Path:
     return (beside if writable else Path(tempfile.gettempdir()) / f"mien-{os.getuid()}") / f"kernels-{mark}"
 
 
-if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(_kept_in())
+if not getattr(numba.config, "CACHE_DIR", ""):
+    setattr(numba.config, "CACHE_DIR", str(_kept_in()))  # noqa: B010 - numba makes its settings at run time
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

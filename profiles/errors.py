@@ -1,12 +1,12 @@
 """What can go wrong, divided by whose fault it is.
 
-    MienError
-    ├── Rejected      theirs: the record cannot be used; it becomes a dead letter with its bytes
-    ├── RuleError     theirs: a tags.yaml that may not go live; the old one stays
-    ├── LayoutError   ours: a stored profile that this code cannot read
-    └── StoreError    the world's or a race
-        ├── Stale     somebody else advanced the bucket; reload and step again
-        └── StoreDown the store is away; wait and try again
+MienError
+├── Rejected      theirs: the record cannot be used; it becomes a dead letter with its bytes
+├── RuleError     theirs: a tags.yaml that may not go live; the old one stays
+├── LayoutError   ours: a stored profile that this code cannot read
+└── StoreError    the world's or a race
+    ├── Stale     somebody else advanced the bucket; reload and step again
+    └── StoreDown the store is away; wait and try again
 """
 
 from __future__ import annotations

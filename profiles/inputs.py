@@ -63,15 +63,17 @@ _decode: Final = msgspec.msgpack.Decoder(Record).decode
 
 
 def encode(record: Record) -> bytes:
+    """The bytes that travel through profile-inputs."""
     return _encode(record)
 
 
 def decode(raw: bytes) -> Record:
     """Raises LayoutError: the bytes are no record of ours (nobody else may write profile-inputs)."""
     try:
-        return _decode(raw)
+        record: Record = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LayoutError(f"a record of profile-inputs cannot be read: {error}") from error
+    return record
 
 
 class Draft:
@@ -217,9 +219,13 @@ class _Gathering:
         table, lines, traits = (np.concatenate(parts) for parts in (self.numbers, self.lines, self.traits))
         if self.until is not None:
             order = np.lexsort((table[:, _C["offset"]], np.concatenate(self.sources), table[:, _C["time"]]))
-            lines, traits = (_ordered(parts, table[:, _C[name]], order) for parts, name in ((lines, "lines"), (traits, "traits")))
+            lines, traits = (
+                _ordered(parts, table[:, _C[name]], order) for parts, name in ((lines, "lines"), (traits, "traits"))
+            )
             table, place = table[order], np.argsort(order)
-            self.patches = sorted(((int(place[event]), patch) for event, patch in self.patches), key=lambda each: each[0])
+            self.patches = sorted(
+                ((int(place[event]), patch) for event, patch in self.patches), key=lambda each: each[0]
+            )
         events = _events(table, lines, traits, zone)
         return Work(list(self.rows), events, self.names, self.patches, self.cursors, self.clocks, self.repeated)
 

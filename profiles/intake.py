@@ -29,13 +29,17 @@ LINES_LIMIT: Final = 50  #: products of one event that are looked at for interes
 AMOUNT_LIMIT: Final = 10**12  #: minor units; anything larger is a mistake
 EARLIEST: Final = 946_684_800_000  #: 2000-01-01; an older time is a clock that was never set
 FUTURE_SLACK: Final = 5 * MINUTE
-BLOCKED_IDS: Final = frozenset({"", "0", "-1", "null", "none", "undefined", "nan", "nil", "unknown", "n/a", "anonymous"})
+BLOCKED_IDS: Final = frozenset(
+    {"", "0", "-1", "null", "none", "undefined", "nan", "nil", "unknown", "n/a", "anonymous"}
+)
 
 Number = float | int | str | None
 Text = str | int | None
 
 
 class Product(msgspec.Struct):
+    """One line of an order, or what an event is about."""
+
     product_id: Text = None
     sku: Text = None
     category: Text = None
@@ -45,6 +49,8 @@ class Product(msgspec.Struct):
 
 
 class Properties(msgspec.Struct):
+    """The properties of a track call that Mien counts."""
+
     order_id: Text = None
     revenue: Number = None
     subtotal: Number = None
@@ -65,6 +71,8 @@ class Properties(msgspec.Struct):
 
 
 class Context(msgspec.Struct):
+    """Where a call comes from."""
+
     channel: str | None = None
     traits: dict[str, msgspec.Raw] = {}
 
@@ -174,7 +182,9 @@ class Intake:
             rating=_rating(properties) if kind is Kind.REVIEW else 0,
             channel=_channel(message),
             key=_key(message, raw, claimed),
-            order=code_of(str(properties.order_id)) if kind is Kind.ORDER and properties.order_id not in (None, "") else 0,
+            order=code_of(str(properties.order_id))
+            if kind is Kind.ORDER and properties.order_id not in (None, "")
+            else 0,
             lines=lines,
             traits=traits,
             names=tuple(names.items()),

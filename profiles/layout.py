@@ -58,6 +58,7 @@ class Tables(NamedTuple):
 
 
 def mask(kinds: m.Kinds) -> int:
+    """Kinds as bits."""
     return sum(1 << kind for kind in kinds)
 
 

@@ -55,6 +55,8 @@ class TagLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RungLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One rung of a ladder, with how many customers stand on it now."""
+
     name: str
     label: Text
     when: str
@@ -65,12 +67,16 @@ class RungLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LadderLine(msgspec.Struct, frozen=True):
+    """One ladder of the dictionary."""
+
     name: str
     label: Text
     rungs: tuple[RungLine, ...]
 
 
 class TagDictionary(msgspec.Struct, frozen=True):
+    """All live rules."""
+
     version: int
     customers: int
     tags: tuple[TagLine, ...]
@@ -146,8 +152,8 @@ class Reader:
                     name=tag.name,
                     label=Text(tag.label.zh, tag.label.en),
                     category=tag.category,
-                    enter=tag.enter.text,
-                    leave=tag.leave.text if tag.leave else None,
+                    enter=tag.enter,
+                    leave=tag.leave,
                     owner=tag.owner,
                     customers=counts.get(f"tag:{tag.name}", 0),
                     meaning=Text(tag.meaning.zh, tag.meaning.en) if tag.meaning else None,
@@ -164,8 +170,8 @@ class Reader:
                         RungLine(
                             name=rung.name,
                             label=Text(rung.label.zh, rung.label.en),
-                            when=rung.when.text,
-                            until=rung.until.text if rung.until else None,
+                            when=rung.when or "TRUE",
+                            until=rung.until,
                             customers=counts.get(f"{ladder.name}:{rung.name}", 0),
                             action=Text(rung.action.zh, rung.action.en) if rung.action else None,
                             alert=rung.alert,
@@ -262,4 +268,3 @@ class Reader:
 def _lag(checkpoint: Checkpoint) -> int:
     """Between the broker's stamp on the newest record applied and the commit that applied it."""
     return max(checkpoint.at - checkpoint.received, 0) if checkpoint.received else 0
-

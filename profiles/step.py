@@ -142,14 +142,14 @@ class Step:
     def _tell(self, origin: Origin) -> None:
         """Turn notes into messages, memberships and timeline entries, in the order they were made; empties them."""
         changes, told = self._changes, 0
-        for i in range(changes.count[1] + 1):
-            until = changes.samples[i, 2] if i < changes.count[1] else changes.count[0]
+        for i in range(changes.used[1] + 1):
+            until = changes.samples[i, 2] if i < changes.used[1] else changes.used[0]
             for j in range(told, until):
                 self._transition(changes.what[j].tolist(), changes.features[j], origin)
             told = until
-            if i < changes.count[1]:
+            if i < changes.used[1]:
                 self._sample(int(changes.samples[i, 0]), int(changes.samples[i, 1]), changes.sample_features[i])
-        changes.count[:] = 0
+        changes.used[:] = 0
 
     def _sample(self, r: int, at: int, x: Floats) -> None:
         self.seq += 1
@@ -207,5 +207,5 @@ def room_for(changes: int, width: int) -> Changes:
         features=np.zeros((changes, width)),
         samples=np.zeros((changes, 3), np.int64),
         sample_features=np.zeros((changes, width)),
-        count=np.zeros(2, np.int64),
+        used=np.zeros(2, np.int64),
     )

@@ -76,6 +76,8 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class RiskView(msgspec.Struct, frozen=True):
+    """How likely the customer is lost, and why."""
+
     probability: float
     band: str  #: low, medium, high
     source: str  #: baseline, blend or model
@@ -84,6 +86,8 @@ class RiskView(msgspec.Struct, frozen=True):
 
 
 class RfmView(msgspec.Struct, frozen=True):
+    """Recency, frequency and money against all customers, 5 is the best fifth; and the class they make."""
+
     r: int | None
     f: int | None
     m: int | None
@@ -91,6 +95,8 @@ class RfmView(msgspec.Struct, frozen=True):
 
 
 class InterestView(msgspec.Struct, frozen=True):
+    """One name, and how much interest it drew lately."""
+
     name: str
     weight: float
 
@@ -137,7 +143,7 @@ def outlook(row: Int64s, now: int, world: World) -> Outlook:
     changes = room_for(ROOM, len(FEATURES))
     elapse(copy, 0, np.array([now + LOOK_AHEAD]), world, changes)
     found: dict[int, tuple[int, int]] = {}
-    for _, _, what, _, after, at in changes.what[: changes.count[0]].tolist():
+    for _, _, what, _, after, at in changes.what[: changes.used[0]].tolist():
         found.setdefault(what, (at, after))
     return Outlook(found)
 
@@ -160,7 +166,9 @@ class Look:
         return Text(self.book.say(reasons, "zh", self.currency), self.book.say(reasons, "en", self.currency))
 
 
-def view(profile: str, row: Int64s, traits: dict[str, tuple[int, Value]], now: int, lag_ms: int, look: Look) -> ProfileView:
+def view(
+    profile: str, row: Int64s, traits: dict[str, tuple[int, Value]], now: int, lag_ms: int, look: Look
+) -> ProfileView:
     """Put a row into words."""
     x = features_at(row, now, look.world)
     tags = _tags(row, x, look)
@@ -177,7 +185,9 @@ def view(profile: str, row: Int64s, traits: dict[str, tuple[int, Value]], now: i
         tags=tags,
         tier=rungs["tier"],
         lifecycle=rungs["stage"],
-        rfm=RfmView(*(_whole(x[INDEX[name]]) for name in ("r_score", "f_score", "m_score")), rungs["rfm"]),
+        rfm=RfmView(
+            _whole(x[INDEX["r_score"]]), _whole(x[INDEX["f_score"]]), _whole(x[INDEX["m_score"]]), rungs["rfm"]
+        ),
         risk=_risk(x),
         action=_action(rungs, tags),
         features={feature.name: _shown(i, x[i], look.names) for i, feature in enumerate(FEATURES)}

@@ -25,7 +25,9 @@ class Because(msgspec.Struct, frozen=True, omit_defaults=True):
     limit: float | str | None = None
 
     def __str__(self) -> str:
-        return " ".join(_shown(part) for part in (self.feature, self.value, self.compare, self.limit) if part is not None)
+        return " ".join(
+            _shown(part) for part in (self.feature, self.value, self.compare, self.limit) if part is not None
+        )
 
 
 def _shown(part: float | str) -> str:

@@ -37,7 +37,12 @@ KAFKA_FAULTS = (KafkaError, OSError)
 
 
 def _faust_app() -> faust.App:
-    prompt = {"broker_session_timeout": 6.0, "broker_rebalance_timeout": 2.0, "broker_heartbeat_interval": 1.0}
+    prompt: dict[str, Any] = {
+        "broker_session_timeout": 6.0,
+        "broker_rebalance_timeout": 2.0,
+        "broker_heartbeat_interval": 1.0,
+    }
+    patient: dict[str, Any] = {"broker_session_timeout": 30.0, "broker_rebalance_timeout": 60.0}
     app = faust.App(
         settings.group,
         broker=[f"kafka://{server.strip()}" for server in settings.broker.split(",")],
@@ -54,14 +59,14 @@ def _faust_app() -> faust.App:
         broker_commit_interval=1.0,
         worker_redirect_stdouts=False,
         datadir=str(settings.data_dir / "faust"),
-        **(prompt if settings.embedded else {"broker_session_timeout": 30.0, "broker_rebalance_timeout": 60.0}),
+        **(prompt if settings.embedded else patient),
     )
     if settings.embedded:
         app.transport = PromptTransport([URL(f"kafka://{settings.broker}")], app)
     return app
 
 
-app = _faust_app()
+app: Any = _faust_app()  # its decorators are untyped
 worker = Worker(settings, system_clock, KAFKA_FAULTS)
 raw = PassThrough()
 
@@ -101,15 +106,15 @@ async def learn(fetches: Any) -> None:
 
 
 @app.on_partitions_revoked.connect
-async def revoked(_: Any, revoked: Any, **__: Any) -> None:
+async def revoked(_: Any, revoked: Any, *__: Any, **___: Any) -> None:
+    """Let go of buckets that somebody else will write."""
     worker.release({tp.partition for tp in revoked if tp.topic == PROFILE_INPUTS})
 
 
 @app.on_rebalance_complete.connect
-async def assigned(_: Any, **__: Any) -> None:
+async def assigned(_: Any, *__: Any, **___: Any) -> None:
     """Go to where Redis says each bucket is; what Kafka remembers is only a hint."""
-    owned = {tp for tp in app.assignor.assigned_actives()}
-    for topic, partition, offset in await worker.positions(owned):
+    for topic, partition, offset in await worker.positions(app.assignor.assigned_actives()):
         await app.consumer.seek(TP(topic, partition), offset)
 
 

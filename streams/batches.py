@@ -59,11 +59,11 @@ class FetchScheduler(DefaultSchedulingStrategy):
                 yield partition, Fetch(fetched)
 
 
-class PassThrough(faust.Schema):
+class PassThrough(faust.Schema[Any, Any]):
     """No decoding by Faust: what cannot be read must become a dead letter, not an exception in an agent."""
 
-    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002 - Faust's signature
         return message.key
 
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002 - Faust's signature
         return message.value

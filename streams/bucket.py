@@ -8,7 +8,7 @@ holds the truth, and then everything kept here is dropped and read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,11 @@ from profiles.store import keys
 
 if TYPE_CHECKING:
     from profiles.store.base import Checkpoint, Commit, ProfileStore
-    from profiles.wire import Origin
     from profiles.store.worlds import Worlds
 
 COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
 SWEEP_LIMIT = 500
+NOBODY = Rows([], np.zeros((0, TABLES.size), np.int64))
 QUIET = 5 * SECOND  #: a replay that brings nothing for so long has ended
 
 
@@ -55,7 +55,15 @@ class Bucket:
     """The state of one bucket's writer.  One task at a time: ``lock`` is held during every piece of work."""
 
     def __init__(
-        self, number: int, store: ProfileStore, worlds: Worlds, clock: Clock, zone: Zone, *, replay: bool, sources: int = 0
+        self,
+        number: int,
+        store: ProfileStore,
+        worlds: Worlds,
+        clock: Clock,
+        zone: Zone,
+        *,
+        replay: bool,
+        sources: int = 0,
     ) -> None:
         """``replay``: follow the stream's time; ``sources`` is then the number of source partitions."""
         self.number = number
@@ -154,7 +162,7 @@ class Bucket:
         fields = {"next": then}
         if control.what in ("rules", "cuts") and control.version > getattr(checkpoint, control.what):
             fields[control.what] = control.version
-        step = Step(self.number, Rows([], _no_rows()), await self._world(), await self._book(), checkpoint.seq, self.now())
+        step = await self._begin(NOBODY)
         await self._commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
 
     async def _fold(
@@ -163,7 +171,7 @@ class Bucket:
         """One commit: ``then`` is the offset to read next (None: work it out), ``until`` bounds a replay's slice."""
         checkpoint = await self.open()
         work = inputs.gather(batches, checkpoint.offsets, self._zone, until)
-        step = Step(self.number, await self._rows_of(work), await self._world(), await self._book(), checkpoint.seq, self.now())
+        step = await self._begin(await self._rows_of(work))
         step.events(work, "live")
         if then is None:
             self._waiting.forget(checkpoint.offsets | work.cursors)
@@ -201,7 +209,7 @@ class Bucket:
             if not due:
                 return Done()
             rows = await self._load(due)
-            step = Step(self.number, rows, await self._world(), await self._book(), checkpoint.seq, now)
+            step = await self._begin(rows)
             step.silence(np.full(len(due), now, np.int64), "sweep")
             await self._commit(step.commit(checkpoint.version), checkpoint, {})
             return Done(0, 0, step.seq - checkpoint.seq, len(due), step.seq > checkpoint.seq)
@@ -214,7 +222,7 @@ class Bucket:
                 return Done()
             self._renewing, profiles = await self._store.roster(self.number, self._renewing, SWEEP_LIMIT)
             rows = await self._load(profiles)
-            step = Step(self.number, rows, await self._world(), await self._book(), checkpoint.seq, now)
+            step = await self._begin(rows)
             step.renewal(np.full(len(profiles), now, np.int64))
             fields = {"renewed": checkpoint.rules} if self._renewing == 0 else {}
             await self._commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
@@ -224,12 +232,11 @@ class Bucket:
         blobs = await self._store.load(self.number, profiles)
         return Rows(profiles, from_blobs(blobs, self._worlds.layouts))
 
-    async def _world(self):  # noqa: ANN202 - the kernels' tuple
+    async def _begin(self, rows: Rows) -> Step:
+        """A step from where the bucket stands, by the rules and params it decides with."""
         checkpoint = await self.open()
-        return await self._worlds.world(checkpoint.rules, checkpoint.cuts)
-
-    async def _book(self):  # noqa: ANN202
-        return await self._worlds.book((await self.open()).rules)
+        world = await self._worlds.world(checkpoint.rules, checkpoint.cuts)
+        return Step(self.number, rows, world, await self._worlds.book(checkpoint.rules), checkpoint.seq, self.now())
 
     async def _commit(self, commit: Commit, before: Checkpoint, fields: dict[str, int]) -> None:
         try:
@@ -252,11 +259,9 @@ class Bucket:
         )
 
 
-def _no_rows():  # noqa: ANN202
-    return np.zeros((0, TABLES.size), np.int64)
-
-
-def _groups(records: list[tuple[int, inputs.Record]]):  # noqa: ANN202
+def _groups(
+    records: list[tuple[int, inputs.Record]],
+) -> Iterator[tuple[int, list[inputs.Batch] | inputs.Control]]:
     """Runs of batches small enough for one commit, and controls alone, each with its last offset."""
     run: list[inputs.Batch] = []
     size, last = 0, 0

@@ -16,10 +16,10 @@ from profiles import inputs, population
 from profiles.clock import WEEK
 from profiles.store import keys
 from profiles.store.registry import Registry
+from profiles.store.worlds import CUTS
 from profiles.wire import Sample
 from streams.intake import Sender
 from streams.topics import PROFILE_INPUTS
-from profiles.store.worlds import CUTS
 
 STATE = "learn"  #: name of the learner's own params: its counts and how far it has read
 

@@ -8,7 +8,7 @@ by (bucket, seq).
 from __future__ import annotations
 
 import asyncio
-
+from functools import partial
 
 from profiles.errors import StoreDown
 from profiles.store.base import Message, ProfileStore
@@ -49,9 +49,8 @@ class Relay:
             if not groups:
                 return
             messages = [message for _, group in groups for message in group]
-            await patiently("publish outbox", lambda: self._publish(bucket, messages), self._faults)
-            last = groups[-1][0]
-            await patiently("trim outbox", lambda: self._store.published(bucket, last), self._faults)
+            await patiently("publish outbox", partial(self._publish, bucket, messages), self._faults)
+            await patiently("trim outbox", partial(self._store.published, bucket, groups[-1][0]), self._faults)
 
     async def _publish(self, bucket: int, messages: list[Message]) -> None:
         """All of them, in order: one client keeps the order of sends to one partition."""

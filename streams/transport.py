@@ -23,9 +23,13 @@ class PromptThread(AIOKafkaConsumerThread):
 
 
 class PromptConsumer(Consumer):
+    """A consumer with such a thread."""
+
     def _new_consumer_thread(self) -> PromptThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class PromptTransport(Transport):
+    """A transport with such a consumer."""
+
     Consumer = PromptConsumer

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -134,14 +135,14 @@ class Worker:
         """What is due in every bucket of ours."""
         await self.ready()
         for number, bucket in list(self._buckets.items()):
-            await patiently("heartbeat", lambda b=number: self._store.beat(b, self._clock()), self._faults)
-            hurried = await patiently("hurry", lambda b=bucket: self._settled(b.hurry), self._faults)
+            await patiently("heartbeat", partial(self._store.beat, number, self._clock()), self._faults)
+            hurried = await patiently("hurry", partial(self._settled, bucket.hurry), self._faults)
             self._count(number, hurried)
-            while (done := await patiently("sweep", lambda b=bucket: self._settled(b.sweep), self._faults)).swept:
+            while (done := await patiently("sweep", partial(self._settled, bucket.sweep), self._faults)).swept:
                 self._count(number, done)
                 await asyncio.sleep(0)
             for _ in range(RENEW_ROUNDS):
-                done = await patiently("renew", lambda b=bucket: self._settled(b.renew), self._faults)
+                done = await patiently("renew", partial(self._settled, bucket.renew), self._faults)
                 self._count(number, done)
                 if not done.swept:
                     break
@@ -218,6 +219,11 @@ class Worker:
         names = {feature.name: feature.zh for feature in FEATURES}
         http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
         return AlertDesk(
-            self._settings, client, self._clock, book.alert_rules(), http, provider(self._settings, self._clock), names=names
+            self._settings,
+            client,
+            self._clock,
+            book.alert_rules(),
+            http,
+            provider(self._settings, self._clock),
+            names=names,
         )
-

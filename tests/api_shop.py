@@ -159,7 +159,7 @@ def serving(settings: Settings, clock: Clock = system_clock) -> Iterator[str]:
     thread.start()
     try:
         assert up.wait(20), "the API did not start"
-        eventually(lambda: _warm(urls[0]), "the API has compiled what it needs", seconds=120)
+        eventually(lambda: _warm(urls[0]), "the API has compiled what it needs", seconds=300)
         yield urls[0]
     finally:
         it.should_exit = True

@@ -343,7 +343,7 @@ def test_open_streams_do_not_hold_up_the_end(shop: Shop) -> None:
             with httpx.Client(
                 base_url=f"http://127.0.0.1:{port}", headers={"X-Api-Key": "k"}, trust_env=False, timeout=60
             ) as http:
-                eventually(lambda: answers(http), "the API is ready", seconds=120)
+                eventually(lambda: answers(http), "the API is ready", seconds=300)
                 with listening(http, "/v1/stream/alerts") as alerts, watching(http, "u-1") as profile:
                     assert next(profile).event == "profile"
                     begun = time.monotonic()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.house import House, Warming
 from profiles.clock import SECOND, ManualClock
 from profiles.store import keys
 from tests.api_shop import BUCKETS, Shop, page, serving
@@ -58,6 +59,14 @@ def test_readiness_follows_what_is_there(shop: Shop, http: httpx.Client, clock: 
 
     clock.advance(60 * SECOND)
     assert readiness(http, clock)[1] == "degraded"
+
+
+def test_nobody_reads_before_everything_is_compiled(shop: Shop, clock: ManualClock) -> None:
+    house = House(shop.settings, clock)
+
+    with pytest.raises(Warming, match="compiling"):
+        shop.run(house.reader())
+    shop.run(house.close())
 
 
 def test_the_store_is_asked_once_a_second_however_often_somebody_asks(shop: Shop, http: httpx.Client) -> None:

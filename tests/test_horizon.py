@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from profiles.clock import DAY, HOUR, MINUTE, NEVER, Int64s, Zone
 from profiles.compiled import compiled
 from profiles.features import FEATURE_ROWS, FEATURES, INDEX, Unit
-from profiles.kernels.decide import Compare, Rules, compare
+from profiles.kernels.decide import Compare, compare
 from profiles.kernels.derive import Floats, Population, derive
 from profiles.kernels.horizon import flip, next_edge, offset_at
 from profiles.kinds import Kind
@@ -47,28 +47,16 @@ def first_difference(
     return NEVER
 
 
-def rules_of(name: str, how: Compare, limit: float) -> Rules:
-    """One comparison and nothing else."""
-    nothing = np.zeros(0, np.int64)
-    return Rules(
-        clauses=np.array([[INDEX[name], how, -1, 0]], np.int64),
-        values=np.array([limit]),
-        code=nothing,
-        tags=nothing.reshape(0, 5),
-        rungs=nothing.reshape(0, 6),
-        wanted=needs_of(name),
-        rung_features=nothing,
-    )
-
-
 def needs_of(name: str) -> Int64s:
     return np.array(wanted([name]), np.int64)
 
 
-def foreseen(row: Int64s, now: int, name: str, how: Compare, limit: float, here: Zone) -> int:
+def foreseen(row: Int64s, now: int, name: str, how: Compare, limit: float, here: Zone, until: int = NEVER) -> int:
     x = features_at(row, now, here)
-    offset = offset_at(now, here.since, here.offset)
-    return flip(row, now, offset, 0, rules_of(name, how, limit), FACTORS, PEOPLE, x, here.since, here.offset)
+    seen, offset = x.copy(), offset_at(now, here.since, here.offset)
+    at = flip(row, now, offset, INDEX[name], how, limit, FACTORS, PEOPLE, x, until, here.since, here.offset)
+    assert np.array_equal(x, seen, equal_nan=True), "looking ahead leaves the features as they are"
+    return at
 
 
 def truth(row: Int64s, at: int, name: str, how: Compare, limit: float, here: Zone) -> bool:
@@ -117,6 +105,8 @@ def check(question: Question) -> None:
     assert found > now
     assert truth(row, found, name, how, limit, here) != before, f"{name} {how.name} {limit!r}: too early"
     assert found <= seen < found + step, f"{name} {how.name} {limit!r}: foreseen {found - now}, seen {seen - now}"
+    assert foreseen(*question, until=found) == found, "what comes first is exact however near one looks"
+    assert foreseen(*question, until=now + 1) >= min(found, now + 2), "what comes later is never said to come first"
     if found - 1 > now:
         assert truth(row, found - 1, name, how, limit, here) == before, f"{name} {how.name} {limit!r}: too late"
 

@@ -20,6 +20,7 @@ from api.openapi import Json, refuses
 from api.respond import EventStream
 from api.routes.profiles import ProfileId, profile_id
 from profiles.access import Scope
+from profiles.store.reach import away
 
 _EVENTS: Final[dict[int | str, Json]] = {
     200: {"description": "Server-sent events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
@@ -43,7 +44,9 @@ async def stream_profile(request: Request, profile: ProfileId, last_event_id: La
     A client that returns with its last id is told what it missed; `reset` says that not all of that is still kept.
     """
     name = profile_id(profile)
-    return await _stream(request, "read", "profile", house_of(request).profile_streams.follow(name, last_event_id))
+    house = house_of(request)
+    await house.reader()  # a stream that could say nothing is a 503
+    return await _stream(request, "read", "profile", house.profile_streams.follow(name, last_event_id))
 
 
 @alerts.get(
@@ -60,7 +63,7 @@ async def stream_alerts(request: Request, last_event_id: LastEventId = None) -> 
 async def _stream(
     request: Request, scope: Scope, what: str, following: AbstractAsyncContextManager[Channel]
 ) -> EventStream:
-    """The channel opens before the first byte leaves: a store that is away is a 503, not a stream that says nothing."""
+    """The channel opens before the first byte leaves, so a fault is still an answer."""
     held = AsyncExitStack()
     channel = await held.enter_async_context(following)
     held.enter_context(SSE_CLIENTS.labels(what).track_inprogress())
@@ -77,6 +80,11 @@ async def _frames(request: Request, scope: Scope, channel: Channel) -> AsyncGene
 
 
 async def _still_allowed(request: Request, scope: Scope) -> bool:
-    """A stream may be older than the key's revocation."""
-    key = await house_of(request).keys.find(given_key(request) or "")
+    """A stream may be older than its key's revocation; a store that is away is no reason to end it."""
+    try:
+        key = await house_of(request).keys.find(given_key(request) or "")
+    except Exception as error:
+        if away(error):
+            return True
+        raise
     return key is not None and key.allows(scope)

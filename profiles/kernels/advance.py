@@ -38,7 +38,7 @@ class World(NamedTuple):
 @compiled
 def room(changes: Changes, rules: Rules) -> bool:
     """Whether one more evaluation surely fits."""
-    return changes.count[0] + len(rules.tags) + len(rules.rungs) <= len(changes.what) and changes.count[1] < len(
+    return changes.used[0] + len(rules.tags) + len(rules.rungs) <= len(changes.what) and changes.used[1] < len(
         changes.samples
     )
 
@@ -53,11 +53,11 @@ def evaluate(row: Int64s, r: int, event: int, at: int, world: World, changes: Ch
     row[TABLES.version] += 1
     row[TABLES.rules] = world.version
     if row[TABLES.snapshot] != 0 and at >= row[TABLES.snapshot]:
-        i = changes.count[1]
-        changes.samples[i, 0], changes.samples[i, 1], changes.samples[i, 2] = r, at, changes.count[0]
+        i = changes.used[1]
+        changes.samples[i, 0], changes.samples[i, 1], changes.samples[i, 2] = r, at, changes.used[0]
         for f in range(len(x)):
             changes.sample_features[i, f] = x[f]
-        changes.count[1] = i + 1
+        changes.used[1] = i + 1
         row[TABLES.snapshot] += WEEK * ((at - row[TABLES.snapshot]) // WEEK + 1)
     due = horizon(row, at, offset, world.rules, world.factor, world.people, x, world.since, world.offset)
     row[TABLES.due] = max(min(due, row[TABLES.snapshot] if row[TABLES.snapshot] != 0 else NEVER), at + 1)

@@ -26,6 +26,8 @@ DEPTH: Final = 64  #: deepest formula
 
 
 class Compare(IntEnum):
+    """How a clause compares."""
+
     LT = 0
     LE = 1
     GT = 2
@@ -49,14 +51,14 @@ class Rules(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """Room for what a run of evaluations says; ``count`` is how much is used."""
+    """Room for what a run of evaluations says; ``used`` is how much of it is."""
 
     what: Int64s  #: rows (row, event, what, from, to, at); what: tag slot, or -1 - ladder
     #: event: its number; of silence before event e, -2 - e; of silence before nothing, -1
     features: Floats  #: the features each decision saw
     samples: Int64s  #: rows (row, at, how many changes were noted before)
     sample_features: Floats
-    count: Int64s  #: (changes, samples)
+    used: Int64s  #: (changes, samples)
 
 
 @compiled
@@ -67,6 +69,7 @@ def threshold(c: int, rules: Rules, cuts: Floats) -> float:
 
 @compiled
 def compare(op: int, value: float, limit: float) -> bool:
+    """Truth of one comparison; with NaN on either side it is false."""
     if op == Compare.UNKNOWN.value or op == Compare.KNOWN.value:
         return np.isnan(value) == (op == Compare.UNKNOWN.value)
     if np.isnan(value) or np.isnan(limit):
@@ -109,18 +112,16 @@ def holds(row: Int64s, x: Floats, start: int, end: int, rules: Rules, cuts: Floa
 @compiled
 def note(changes: Changes, r: int, event: int, what: int, before: int, after: int, at: int, x: Floats) -> None:
     """Write one change down, with the features that made it."""
-    i = changes.count[0]
+    i = changes.used[0]
     changes.what[i, 0], changes.what[i, 1], changes.what[i, 2] = r, event, what
     changes.what[i, 3], changes.what[i, 4], changes.what[i, 5] = before, after, at
     for f in range(len(x)):
         changes.features[i, f] = x[f]
-    changes.count[0] = i + 1
+    changes.used[0] = i + 1
 
 
 @compiled
-def climb(
-    row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes
-) -> None:
+def climb(row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes) -> None:
     """Put the customer on the first rung of each ladder whose rule holds."""
     i = 0
     while i < len(rules.rungs):
@@ -143,9 +144,7 @@ def climb(
 
 
 @compiled
-def decide(
-    row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes
-) -> None:
+def decide(row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes) -> None:
     """Move the standing of a row to what the rules say about ``x`` at ``at``; every change is noted."""
     climb(row, r, event, at, x, rules, cuts, changes)
     for t in range(len(rules.tags)):

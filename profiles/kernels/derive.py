@@ -164,6 +164,7 @@ def share(row: Int64s, first: int, count: int, start: int, end: int) -> float:
 
 @compiled
 def peak(row: Int64s, first: int, count: int) -> float:
+    """Which counter is the largest, the first of equals; NaN if all are zero."""
     best, at = 0, -1
     for i in range(count):
         if row[first + i] > best:
@@ -194,7 +195,7 @@ def read_tiles(row: Int64s, now: int, local: int, f: int, factor: Floats) -> flo
 
 
 @compiled
-def read_orders(row: Int64s, now: int, f: int, factor: Floats, people: Population) -> float:
+def read_orders(row: Int64s, now: int, f: int, people: Population) -> float:
     """GAP, USUAL_GAP, GAP_SPREAD and OVERDUE.  Arguments: slots of orders, first order, last order."""
     op = FEATURE_ROWS[f, 0]
     orders, first, last = row[FEATURE_ROWS[f, 1]], row[FEATURE_ROWS[f, 2]], row[FEATURE_ROWS[f, 3]]
@@ -240,9 +241,7 @@ def read_habits(row: Int64s, now: int, local: int, f: int) -> float:
 
 
 @compiled
-def derive_one(
-    row: Int64s, now: int, offset: int, f: int, factor: Floats, people: Population, out: Floats
-) -> None:
+def derive_one(row: Int64s, now: int, offset: int, f: int, factor: Floats, people: Population, out: Floats) -> None:
     """Feature ``f`` at ``now`` into ``out[f]``; what it builds on must be there already.
 
     ``offset`` is the shop's local time minus UTC at ``now``.
@@ -263,7 +262,7 @@ def derive_one(
     elif op == Op.RISK.value:
         out[f] = risk_of(out[a], people.half_risk, people.steepness)
     elif op >= Op.GAP.value and op <= Op.OVERDUE.value:
-        out[f] = read_orders(row, now, f, factor, people)
+        out[f] = read_orders(row, now, f, people)
     else:
         out[f] = read_habits(row, now, now + offset, f)
 

@@ -94,6 +94,7 @@ def fold_names(row: Int64s, events: Events, e: int) -> None:
 
 @compiled
 def contribution(gives: int, time: int, amount: int, quantity: int, discount: int, rating: int) -> int:
+    """What one event adds to a measure (see ``measures.Gives``)."""
     if gives == 0:
         return 1
     if gives == 1:

@@ -2,7 +2,8 @@
 
 For every clause a rule depends on: the first moment after now at which its truth differs if no event comes, to the
 millisecond.  What moves with the clock is computed and put right by asking; what moves in steps is walked edge by edge.
-Most clauses are settled without either: a number that only falls cannot come to exceed anything.
+Most clauses are settled without either: a number that only falls cannot come to exceed anything, and nobody walks past
+``until``, the soonest change known already.  An answer after ``until`` only means "later than that".
 Knows: how each operator moves in silence.  Must not know: names, texts.
 """
 
@@ -14,13 +15,12 @@ from profiles.clock import DAY, HOUR, NEVER, Int64s
 from profiles.compiled import compiled
 from profiles.features import FEATURE_ROWS
 from profiles.kernels.decide import HELD, Compare, Rules, compare, threshold
-from profiles.kernels.derive import Floats, Population, cart, derive_one, usual_gap
+from profiles.kernels.derive import Floats, Population, cart, derive_one, risk_of, usual_gap
 from profiles.kernels.rings import MONTH
 from profiles.layout import TABLES
 from profiles.measures import SESSION_GAP, SESSION_TILE, SESSION_WORDS, TILES_PER_WORD
 from profiles.operators import Op
 
-WALK = 400  #: edges walked before giving up; longer than every ring
 MONTHS = 3  #: 30-day tiles after which an interest counts no more
 
 
@@ -73,52 +73,66 @@ def is_below(op: int) -> bool:
 
 
 @compiled
-def start_and_scale(row: Int64s, f: int, people: Population) -> tuple[int, float]:
-    """SINCE, CART_HOURS and OVERDUE are (t - start) / scale."""
-    op = FEATURE_ROWS[f, 0]
-    if op == Op.SINCE.value:
-        return row[FEATURE_ROWS[f, 1]], float(DAY)
-    if op == Op.CART_HOURS.value:
-        return cart(row, TABLES.cart)[1], float(HOUR)
-    orders, first, last = row[FEATURE_ROWS[f, 1]], row[FEATURE_ROWS[f, 2]], row[FEATURE_ROWS[f, 3]]
-    return last, usual_gap(orders, (last - first) / DAY, people.usual_gap) * DAY
+def moves(f: int, op: int, value: float, limit: float) -> bool:
+    """Whether silence can ever change what ``op limit`` says about feature ``f``, which is ``value`` now."""
+    how = FEATURE_ROWS[f, 0]
+    if np.isnan(value):
+        return False  # what is unknown stays unknown
+    if how == Op.RATIO.value or how == Op.LESS.value:
+        return is_window(FEATURE_ROWS[f, 1]) or is_window(FEATURE_ROWS[f, 2])
+    if how == Op.TOP.value:
+        return True
+    if op >= Compare.UNKNOWN.value or np.isnan(limit):
+        return False
+    truth = compare(op, value, limit)
+    if how == Op.SINCE.value or how == Op.OVERDUE.value or how == Op.RISK.value or how == Op.CART_HOURS.value:
+        return is_below(op) if truth else is_above(op)
+    if how == Op.WINDOW.value or how == Op.ACTIVE.value or how == Op.SESSIONS.value or how == Op.VARIETY.value:
+        return value != 0.0 and not (is_below(op) if truth else is_above(op))
+    return how == Op.DECAYED.value and value > 0.0 and limit > 0.0 and (is_above(op) if truth else is_below(op))
 
 
 @compiled
-def rises(
-    row: Int64s, now: int, f: int, op: int, limit: float, factor: Floats, people: Population, x: Floats
-) -> int:
+def is_window(f: int) -> bool:
+    """Whether feature ``f`` falls tile by tile."""
+    return FEATURE_ROWS[f, 0] == Op.WINDOW.value or FEATURE_ROWS[f, 0] == Op.ACTIVE.value
+
+
+@compiled
+def rises(row: Int64s, now: int, f: int, op: int, limit: float, people: Population, until: int) -> int:
     """SINCE, CART_HOURS, OVERDUE and RISK rise for ever: when they reach or pass ``limit``."""
-    truth = compare(op, x[f], limit)
-    coming = is_below(op) if truth else is_above(op)
-    if not coming or np.isnan(limit):
-        return NEVER
-    g, level = f, limit
-    if FEATURE_ROWS[f, 0] == Op.RISK.value:
+    how = FEATURE_ROWS[f, 0]
+    g = FEATURE_ROWS[f, 1] if how == Op.RISK.value else f
+    start, unit, gap, level = row[FEATURE_ROWS[f, 1]], DAY, 1.0, limit
+    if how == Op.CART_HOURS.value:
+        start, unit = cart(row, TABLES.cart)[1], HOUR
+    elif how != Op.SINCE.value:
+        orders, first, start = row[FEATURE_ROWS[g, 1]], row[FEATURE_ROWS[g, 2]], row[FEATURE_ROWS[g, 3]]
+        gap = usual_gap(orders, (start - first) / DAY, people.usual_gap)
+    if how == Op.RISK.value:
         if limit >= 1.0:
             return NEVER
-        g, level = FEATURE_ROWS[f, 1], people.half_risk * (limit / (1.0 - limit)) ** (1.0 / people.steepness)
-    start, scale = start_and_scale(row, g, people)
-    if level * scale > 1e15:
+        level = people.half_risk * (limit / (1.0 - limit)) ** (1.0 / people.steepness)
+    if level * gap * unit > 1e15:
         return NEVER
-    return first_true(row, now, max(start + int(level * scale), now + 1), f, g, op, limit, factor, people, x)
+    guess = max(start + int(level * gap * unit), now + 1)
+    return guess if guess > until + HOUR else first_true(now, guess, start, unit, gap, how, op, limit, people)
 
 
 @compiled
 def first_true(
-    row: Int64s, now: int, guess: int, f: int, g: int, op: int, limit: float,
-    factor: Floats, people: Population, x: Floats,
-) -> int:  # fmt: skip
+    now: int, guess: int, start: int, unit: int, gap: float, how: int, op: int, limit: float, people: Population
+) -> int:
     """The very millisecond at which the answer changes, which rounding puts a little before or after ``guess``.
 
     A tick that came a millisecond early would find nothing changed, and nothing left to wait for.
     """
-    truth, before_g, before_f = compare(op, x[f], limit), x[g], x[f]
     low, high, at, step = now, NEVER, guess, 1
     while high - low > 1 and at < NEVER // 2:
-        derive_one(row, at, 0, g, factor, people, x)
-        derive_one(row, at, 0, f, factor, people, x)
-        if compare(op, x[f], limit) != truth:
+        value = (at - start) / unit / gap  # to the letter as ``derive`` has it
+        if how == Op.RISK.value:
+            value = risk_of(value, people.half_risk, people.steepness)
+        if compare(op, value, limit) == is_above(op):
             high = at
         else:
             low = at
@@ -128,7 +142,6 @@ def first_true(
             at, step = high - step, 2 * step
         else:
             at = low + (high - low) // 2
-    x[g], x[f] = before_g, before_f
     return high
 
 
@@ -141,7 +154,7 @@ def current_tile(row: Int64s, now: int, offset: int, f: int) -> int:
 
 @compiled
 def tile_value(row: Int64s, f: int, tile: int) -> int:
-    """What tile ``tile`` of the ring behind WINDOW or ACTIVE feature ``f`` adds to it while it is in the window."""
+    """What ``tile`` adds to WINDOW or ACTIVE feature ``f`` while it is in the window."""
     first, count, head = FEATURE_ROWS[f, 1], FEATURE_ROWS[f, 2], row[FEATURE_ROWS[f, 4]]
     if tile <= head - count or tile > head:
         return 0
@@ -151,33 +164,60 @@ def tile_value(row: Int64s, f: int, tile: int) -> int:
 
 @compiled
 def tiles_leave(
-    row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, x: Floats, since: Int64s,
-    offsets: Int64s,
+    row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, x: Floats, until: int,
+    since: Int64s, offsets: Int64s,
 ) -> int:  # fmt: skip
     """WINDOW and ACTIVE: walk the tiles out of the window until the comparison changes."""
-    truth, tiles, current, total = compare(op, x[f], limit), FEATURE_ROWS[f, 5], current_tile(row, now, offset, f), 0
-    for tile in range(current - tiles + 1, current + 1):
-        total += tile_value(row, f, tile)
-    for k in range(1, tiles + 1):
-        left = tile_value(row, f, current + k - tiles)
+    truth, hop, tiles, total = compare(op, x[f], limit), FEATURE_ROWS[f, 3], FEATURE_ROWS[f, 5], round(x[f] / factor[f])
+    oldest = current_tile(row, now, offset, f) - tiles
+    for k in range(1, min(tiles, (until - now) // hop + 2) + 1):
+        left = tile_value(row, f, oldest + k)
         total -= left
         if left != 0 and compare(op, factor[f] * total, limit) != truth:
-            return next_edge(now, offset, FEATURE_ROWS[f, 3], k, since, offsets)
+            return next_edge(now, offset, hop, k, since, offsets)
+    return NEVER
+
+
+@compiled
+def sides_change(
+    row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, x: Floats, until: int,
+    since: Int64s, offsets: Int64s,
+) -> int:  # fmt: skip
+    """RATIO and LESS: walk the tiles of both windows (of one hop) out until the comparison changes."""
+    a, b, truth = FEATURE_ROWS[f, 1], FEATURE_ROWS[f, 2], compare(op, x[f], limit)
+    moving_a, moving_b, left_a, left_b = is_window(a), is_window(b), x[a], x[b]
+    hop = FEATURE_ROWS[a if moving_a else b, 3]
+    total_a, total_b = round(x[a] / factor[a]), round(x[b] / factor[b])
+    oldest_a = current_tile(row, now, offset, a) - FEATURE_ROWS[a, 5] if moving_a else 0
+    oldest_b = current_tile(row, now, offset, b) - FEATURE_ROWS[b, 5] if moving_b else 0
+    longest = max(FEATURE_ROWS[a, 5] if moving_a else 0, FEATURE_ROWS[b, 5] if moving_b else 0)
+    for k in range(1, min(longest, (until - now) // hop + 2) + 1):
+        gone_a = tile_value(row, a, oldest_a + k) if moving_a else 0
+        gone_b = tile_value(row, b, oldest_b + k) if moving_b else 0
+        if gone_a == 0 and gone_b == 0:
+            continue
+        total_a, total_b = total_a - gone_a, total_b - gone_b
+        left_a = factor[a] * total_a if moving_a else left_a
+        left_b = factor[b] * total_b if moving_b else left_b
+        if FEATURE_ROWS[f, 0] == Op.LESS.value:
+            value = left_a - left_b
+        else:
+            value = factor[f] * left_a / left_b if left_b != 0 else np.nan
+        if compare(op, value, limit) != truth:
+            return next_edge(now, offset, hop, k, since, offsets)
     return NEVER
 
 
 @compiled
 def fades(
-    row: Int64s, now: int, offset: int, f: int, op: int, limit: float,
-    factor: Floats, people: Population, x: Floats, since: Int64s, offsets: Int64s,
+    row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, people: Population, x: Floats,
+    since: Int64s, offsets: Int64s,
 ) -> int:  # fmt: skip
     """DECAYED: the day on which the sum, halving every so many days, reaches or passes ``limit``."""
-    if not limit > 0.0:
-        return NEVER
-    truth, before, hop = compare(op, x[f], limit), x[f], FEATURE_ROWS[f, 3]
-    k, at = max(int(np.log2(before / limit) * FEATURE_ROWS[f, 5]) - 1, 1), NEVER
+    truth, before, at = compare(op, x[f], limit), x[f], NEVER
+    k = max(int(np.log2(before / limit) * FEATURE_ROWS[f, 5]) - 1, 1)
     while compare(op, x[f], limit) == truth:
-        at = next_edge(now, offset, hop, k, since, offsets)
+        at = next_edge(now, offset, FEATURE_ROWS[f, 3], k, since, offsets)
         derive_one(row, at, offset_at(at, since, offsets), f, factor, people, x)
         k += 1
     x[f] = before
@@ -205,13 +245,15 @@ def sessions_leave(row: Int64s, now: int, f: int, op: int, limit: float, x: Floa
 
 @compiled
 def months_pass(
-    row: Int64s, now: int, offset: int, f: int, op: int, limit: float,
-    factor: Floats, people: Population, x: Floats, since: Int64s, offsets: Int64s,
+    row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, people: Population, x: Floats,
+    until: int, since: Int64s, offsets: Int64s,
 ) -> int:  # fmt: skip
     """TOP and VARIETY: look at each coming 30-day tile until no interest is left."""
     truth, before, found = compare(op, x[f], limit), x[f], NEVER
     for k in range(1, MONTHS + 1):
         at = next_edge(now, offset, MONTH, k, since, offsets)
+        if at > until:
+            break
         derive_one(row, at, offset_at(at, since, offsets), f, factor, people, x)
         if compare(op, x[f], limit) != truth:
             found = at
@@ -221,103 +263,38 @@ def months_pass(
 
 
 @compiled
-def is_window(f: int) -> bool:
-    """Whether feature ``f`` falls tile by tile."""
-    return FEATURE_ROWS[f, 0] == Op.WINDOW.value or FEATURE_ROWS[f, 0] == Op.ACTIVE.value
-
-
-@compiled
-def sides_change(
-    row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, x: Floats, since: Int64s,
-    offsets: Int64s,
-) -> int:  # fmt: skip
-    """RATIO and LESS: walk the tiles of both windows (of one hop) out until the comparison changes."""
-    a, b = FEATURE_ROWS[f, 1], FEATURE_ROWS[f, 2]
-    if not (is_window(a) or is_window(b)):
-        return NEVER
-    truth, hop = compare(op, x[f], limit), FEATURE_ROWS[a if is_window(a) else b, 3]
-    left = np.array([x[a], x[b]])
-    total = np.zeros(2, np.int64)
-    for side in range(2):
-        g = a if side == 0 else b
-        if is_window(g):
-            total[side] = round(x[g] / factor[g])
-    for k in range(1, WALK):
-        gone = False
-        for side in range(2):
-            g = a if side == 0 else b
-            value = tile_value(row, g, current_tile(row, now, offset, g) + k - FEATURE_ROWS[g, 5]) if is_window(g) else 0
-            if value != 0:
-                gone = True
-                total[side] -= value
-                left[side] = factor[g] * total[side]
-        if gone:
-            if FEATURE_ROWS[f, 0] == Op.LESS.value:
-                value_then = left[0] - left[1]
-            else:
-                value_then = factor[f] * left[0] / left[1] if left[1] != 0 else np.nan
-            if compare(op, value_then, limit) != truth:
-                return next_edge(now, offset, hop, k, since, offsets)
-    return NEVER
-
-
-@compiled
 def flip(
-    row: Int64s,
-    now: int,
-    offset: int,
-    c: int,
-    rules: Rules,
-    factor: Floats,
-    people: Population,
-    x: Floats,
-    since: Int64s,
-    offsets: Int64s,
-) -> int:
-    """The first moment after ``now`` at which silence changes the answer of clause ``c``; NEVER if it does not.
+    row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, people: Population, x: Floats,
+    until: int, since: Int64s, offsets: Int64s,
+) -> int:  # fmt: skip
+    """The first moment after ``now`` at which silence changes what ``op limit`` says about feature ``f``.
 
-    ``x`` holds the features at ``now``.  What is unknown stays unknown, and what stands still never answers otherwise.
+    ``x`` holds the features at ``now``; NEVER if nothing changes, anything after ``until`` if nothing does till then.
     """
-    f, op, limit = rules.clauses[c, 0], rules.clauses[c, 1], threshold(c, rules, people.cuts)
     how = FEATURE_ROWS[f, 0]
-    if np.isnan(x[f]):
+    if not moves(f, op, x[f], limit):
         return NEVER
     if how == Op.RATIO.value or how == Op.LESS.value:
-        return sides_change(row, now, offset, f, op, limit, factor, x, since, offsets)
-    if how == Op.TOP.value:
-        return months_pass(row, now, offset, f, op, limit, factor, people, x, since, offsets)
-    if op >= Compare.UNKNOWN.value:
-        return NEVER
-    if how == Op.SINCE.value or how == Op.OVERDUE.value or how == Op.RISK.value or how == Op.CART_HOURS.value:
-        return rises(row, now, f, op, limit, factor, people, x)
-    truth = compare(op, x[f], limit)
-    if x[f] == 0.0 or np.isnan(limit) or (is_above(op) and not truth) or (is_below(op) and truth):
-        return NEVER  # the rest only falls, and not below nothing
+        return sides_change(row, now, offset, f, op, limit, factor, x, until, since, offsets)
     if how == Op.WINDOW.value or how == Op.ACTIVE.value:
-        return tiles_leave(row, now, offset, f, op, limit, factor, x, since, offsets)
+        return tiles_leave(row, now, offset, f, op, limit, factor, x, until, since, offsets)
+    if how == Op.TOP.value or how == Op.VARIETY.value:
+        return months_pass(row, now, offset, f, op, limit, factor, people, x, until, since, offsets)
     if how == Op.DECAYED.value:
         return fades(row, now, offset, f, op, limit, factor, people, x, since, offsets)
     if how == Op.SESSIONS.value:
         return sessions_leave(row, now, f, op, limit, x)
-    if how == Op.VARIETY.value:
-        return months_pass(row, now, offset, f, op, limit, factor, people, x, since, offsets)
-    return NEVER
+    return rises(row, now, f, op, limit, people, until)
 
 
 @compiled
 def horizon(
-    row: Int64s,
-    now: int,
-    offset: int,
-    rules: Rules,
-    factor: Floats,
-    people: Population,
-    x: Floats,
-    since: Int64s,
-    offsets: Int64s,
-) -> int:
-    """The first moment after ``now`` at which silence may change a tag or a rung of this row."""
-    soonest = NEVER
+    row: Int64s, now: int, offset: int, rules: Rules, factor: Floats, people: Population, x: Floats,
+    since: Int64s, offsets: Int64s,
+) -> int:  # fmt: skip
+    """The first moment after ``now`` at which silence may change a tag or a rung of this row, or its sample is due."""
+    soonest = row[TABLES.snapshot] if row[TABLES.snapshot] > now else NEVER
+    asked = np.zeros(len(rules.clauses), np.bool_)
     for i in range(len(rules.rungs) + len(rules.tags)):
         if i < len(rules.rungs):
             rung = rules.rungs[i]
@@ -329,7 +306,11 @@ def horizon(
             other, last = (tag[3], tag[4]) if row[TABLES.since + tag[0]] != 0 else (0, 0)
         for c in range(start, end + last - other):
             code = rules.code[c if c < end else other + c - end]
-            if 0 <= code < HELD:
-                at = flip(row, now, offset, code, rules, factor, people, x, since, offsets)
+            if code < 0 or code >= HELD or asked[code]:
+                continue
+            asked[code] = True
+            f, op, limit = rules.clauses[code, 0], rules.clauses[code, 1], threshold(code, rules, people.cuts)
+            if moves(f, op, x[f], limit):
+                at = flip(row, now, offset, f, op, limit, factor, people, x, soonest, since, offsets)
                 soonest = min(soonest, at)
     return soonest

@@ -50,7 +50,7 @@ def unpack_rows(data: Bytes, ends: Int64s, state: Int64s) -> int:
     """Fill rows of zeros from packed bytes; returns the first row that makes no sense, or -1."""
     at = 0
     for r in range(len(state)):
-        slot = -1
+        slot = np.int64(-1)
         while at < ends[r]:
             for half in range(2):
                 rest, shift = np.uint64(0), np.uint64(0)

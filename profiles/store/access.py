@@ -37,7 +37,7 @@ async def find_key(client: redis.Redis, hashed: str) -> Key | None:
 
     What is compared is a digest, which nobody can choose, so the time an ordinary look-up takes tells nothing.
     """
-    found: bytes | None = await client.hget(keys.API_KEYS, hashed)
+    found = await client.hget(keys.API_KEYS, hashed)
     return decode(found) if found else None
 
 

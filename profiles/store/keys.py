@@ -62,46 +62,57 @@ ALERT_COUNTS: Final = f"{ALERTS}:counts"
 
 
 def checkpoint(bucket: int) -> str:
+    """Where a bucket stands."""
     return f"{{{bucket}}}:ck"
 
 
 def profile(bucket: int, name: str) -> str:
+    """One customer."""
     return f"{{{bucket}}}:p:{name}"
 
 
 def sidecar(bucket: int, name: str) -> str:
+    """Traits in words of one customer."""
     return f"{{{bucket}}}:x:{name}"
 
 
 def due(bucket: int) -> str:
+    """When each customer is due; also the roster."""
     return f"{{{bucket}}}:due"
 
 
 def tag(bucket: int, name: str) -> str:
+    """Who holds a tag."""
     return f"{{{bucket}}}:tag:{name}"
 
 
 def counts(bucket: int) -> str:
+    """How many hold each tag or stand on each rung."""
     return f"{{{bucket}}}:n"
 
 
 def outbox(bucket: int) -> str:
+    """What still has to leave."""
     return f"{{{bucket}}}:out"
 
 
 def timeline(bucket: int, name: str) -> str:
+    """What happened to one customer."""
     return f"{{{bucket}}}:t:{name}"
 
 
 def params(name: str) -> str:
+    """Versions of some params."""
     return f"params:{name}"
 
 
 def alert(name: str) -> str:
+    """One alert."""
     return f"{ALERTS}:a:{name}"
 
 
 def delivery(name: str) -> str:
+    """One delivery."""
     return f"{ALERTS}:d:{name}"
 
 

@@ -7,7 +7,7 @@ all keys of a call share the bucket's hash tag.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -38,12 +38,12 @@ def connect(url: str, timeout: float = 5.0) -> redis.Redis:
 
 
 def _reaching(
-    call: Callable[Concatenate[RedisStore, P], Awaitable[R]],
-) -> Callable[Concatenate[RedisStore, P], Awaitable[R]]:
+    call: Callable[Concatenate[RedisStore, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[RedisStore, P], Coroutine[Any, Any, R]]:
     """Turn what the network and a full or starting server do into ``StoreDown``; anything else is a bug and stays."""
 
     @wraps(call)
-    async def bounded(self: RedisStore, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def bounded(self: RedisStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await call(self, *args, **kwargs)
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
@@ -60,7 +60,7 @@ class RedisStore:
     """The store of production."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.client = client
+        self.client: Any = client  # its answers are typed bytes-or-text; ours are bytes
         self._commit = client.register_script(COMMIT)
 
     @_reaching

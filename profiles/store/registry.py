@@ -34,7 +34,7 @@ class Registry:
     """Shared documents by name and version."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.client = client
+        self.client: Any = client  # its answers are typed bytes-or-text; ours are bytes
         self._publish = client.register_script(_PUBLISH)
 
     async def publish(self, name: str, document: str, unless_at: int | None = None) -> int:

@@ -56,9 +56,7 @@ class Worlds:
             RuleErrors: the configured tags file is faulty.
         """
         shop = self._settings
-        await self.registry.settle(
-            {"buckets": str(shop.buckets), "timezone": shop.timezone, "currency": shop.currency}
-        )
+        await self.registry.settle({"buckets": str(shop.buckets), "timezone": shop.timezone, "currency": shop.currency})
         self.layouts = await self.registry.remember_layout()
         if await self.registry.live(keys.RULES) == 0:
             path = shop.tags or SHIPPED_TAGS

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from profiles.clock import system_clock
 from profiles.features import FEATURES
+from profiles.reader import Reader
 from profiles.settings import Settings, load
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import Registry
-from profiles.reader import Reader
 from profiles.view import ProfileView, RungView, Text
 
 SHOWN = (
@@ -68,18 +68,27 @@ def _panel(view: ProfileView, lang: str, here: ZoneInfo) -> Panel:
             top.add_row(f"[bold]{words[name]}[/]", _said(rung.label, lang), _span(rung, words, here))
     if view.risk is not None:
         reasons = "; ".join(_said(reason.text, lang) for reason in view.risk.reasons)
-        top.add_row(f"[bold]{words['risk']}[/]", f"{view.risk.probability:.0%} ({view.risk.band}, {view.risk.source})", reasons)
+        top.add_row(
+            f"[bold]{words['risk']}[/]", f"{view.risk.probability:.0%} ({view.risk.band}, {view.risk.source})", reasons
+        )
     if view.action is not None:
         top.add_row(f"[bold]{words['action']}[/]", _said(view.action, lang))
     tags = Table(words["tags"], words["since"], "", words["until"], box=None, title_justify="left")
     for tag in view.tags:
-        tags.add_row(f"[cyan]{_said(tag.label, lang)}[/]", _moment(tag.since, here), _said(tag.why, lang), _moment(tag.changes_at, here))
+        tags.add_row(
+            f"[cyan]{_said(tag.label, lang)}[/]",
+            _moment(tag.since, here),
+            _said(tag.why, lang),
+            _moment(tag.changes_at, here),
+        )
     numbers = Table.grid(padding=(0, 2))
     for feature in FEATURES:
         value = view.features.get(feature.name)
         if feature.name in SHOWN and value is not None:
             numbers.add_row(feature.zh if lang == "zh" else feature.name, str(value), feature.unit.value)
-    likes = "  ".join(f"{kind}: {', '.join(each.name for each in found[:3])}" for kind, found in view.interests.items() if found)
+    likes = "  ".join(
+        f"{kind}: {', '.join(each.name for each in found[:3])}" for kind, found in view.interests.items() if found
+    )
     traits = "  ".join(f"{name} {value}" for name, value in view.traits.items())
     foot = f"as of {_moment(view.as_of, here)}  lag {view.lag_ms} ms  rules v{view.rules_version}"
     return Panel(Group(traits, "", top, "", tags, "", numbers, "", likes), title=view.id, subtitle=foot, expand=False)

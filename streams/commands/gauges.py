@@ -83,7 +83,7 @@ class Gauges:
     def __init__(self, settings: Settings, url: str, key: str) -> None:
         self.now = Counts()
         self._settings = settings
-        self._client = connect(settings.redis)
+        self._client: Any = connect(settings.redis)
         self._store = RedisStore(self._client)
         self._http = httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=5.0)
         self._dead: AIOKafkaConsumer = None
@@ -188,7 +188,13 @@ class Gauges:
             for number in range(total):
                 name = f"probe-{run}-{number}"
                 value = msgspec.json.encode(
-                    {"type": "page", "userId": name, "messageId": name, "timestamp": iso(system_clock()), "properties": {}}
+                    {
+                        "type": "page",
+                        "userId": name,
+                        "messageId": name,
+                        "timestamp": iso(system_clock()),
+                        "properties": {},
+                    }
                 )
                 sent[name] = time.perf_counter()
                 await producer.send("events.behavior", value, key=name.encode())
@@ -207,8 +213,8 @@ class Gauges:
             asked = list(sent)[:100]
             answer = await self._http.post("/v1/profiles:batchGet", json={"ids": asked})
             now = time.perf_counter()
-            for profile in answer.raise_for_status().json()["profiles"]:
-                took.append(now - sent.pop(profile["id"]))
+            found = answer.raise_for_status().json()["profiles"]
+            took += [now - sent.pop(profile["id"]) for profile in found]
             await asyncio.sleep(LOOK_EVERY)
 
 

@@ -31,14 +31,14 @@ def worker(instance: str = "") -> NoReturn:
         os.environ["MIEN_INSTANCE"] = instance
     level = FAUST_LEVELS[settings.log_level]
     command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level, "--without-web"]
-    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, fixed arguments
+    os.execv(sys.executable, command)
 
 
 def api(port: int | None = None) -> NoReturn:
     """Become the API's server."""
     if port is not None:
         os.environ["MIEN_API_PORT"] = str(port)
-    os.execv(sys.executable, [sys.executable, "-m", "api"])  # noqa: S606 - our own interpreter, fixed arguments
+    os.execv(sys.executable, [sys.executable, "-m", "api"])
 
 
 def topics(*, show_only: bool) -> int:
@@ -49,7 +49,15 @@ def topics(*, show_only: bool) -> int:
     fits = True
     for seen in describe(settings):
         fits = fits and seen.fits
-        state = "created" if seen.name in created else "fits" if seen.fits else "missing" if not seen.partitions else "wrong"
+        state = (
+            "created"
+            if seen.name in created
+            else "fits"
+            if seen.fits
+            else "missing"
+            if not seen.partitions
+            else "wrong"
+        )
         table.add_row(seen.name, seen.purpose, str(seen.partitions), state)
     Console().print(table)
     return 0 if fits else 1

@@ -18,9 +18,9 @@ from pathlib import Path
 import httpx2
 from rich.console import Console
 
-from profiles.store.access import make_key
 from profiles.errors import MienError
 from profiles.settings import Settings, as_environ, load
+from profiles.store.access import make_key
 from profiles.store.redis import connect
 from profiles.store.registry import Registry
 from streams.embedded import HOST, Embedded
@@ -104,12 +104,22 @@ def up(port: int, workers: int) -> int:
     console = Console()
     data_dir = load().data_dir
     with running(data_dir, port, workers, console) as stack:
-        console.print(f"\n[bold green]Mien is up[/]  {stack.url}  ·  Kafka {stack.settings.broker}  ·  logs {stack.stack.logs}")
+        console.print(
+            f"\n[bold green]Mien is up[/]  {stack.url}  ·  Kafka {stack.settings.broker}  ·  logs {stack.stack.logs}"
+        )
         console.print(f"[bold]key[/] {stack.key}   (write, read, alerts, admin; made for this run)\n")
         console.print("Publish an event and read the profile:\n")
-        console.print(f"  MIEN_BROKER={stack.settings.broker} python -m streams.publisher\n", soft_wrap=True, highlight=False)
-        console.print(f"  curl -H 'Authorization: Bearer {stack.key}' {stack.url}/v1/profiles/u-1", soft_wrap=True, highlight=False)
-        console.print("\nThe private broker keeps events in memory only; profiles stay in .mien. Ctrl-C stops everything.")
+        console.print(
+            f"  MIEN_BROKER={stack.settings.broker} python -m streams.publisher\n", soft_wrap=True, highlight=False
+        )
+        console.print(
+            f"  curl -H 'Authorization: Bearer {stack.key}' {stack.url}/v1/profiles/u-1",
+            soft_wrap=True,
+            highlight=False,
+        )
+        console.print(
+            "\nThe private broker keeps events in memory only; profiles stay in .mien. Ctrl-C stops everything."
+        )
         return wait(stack)
 
 

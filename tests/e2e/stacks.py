@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import msgspec
@@ -29,7 +30,7 @@ class Stack:
     """A running stack and what tests want of it."""
 
     running: Running
-    redis: Redis
+    redis: Any  #: a client; its answers are typed bytes-or-text, ours are bytes
     http: httpx2.Client
 
     @property
@@ -42,7 +43,9 @@ class Stack:
 
     def pid(self, name: str) -> int:
         """The process of a part: ``worker``, ``api``, ``valkey``, ``broker``."""
-        return next(child.pid for child in self.running.stack.children if child.name == name)
+        pid = next(child.pid for child in self.running.stack.children if child.name == name)
+        assert pid is not None, f"{name} does not run"
+        return pid
 
     def kill(self, name: str) -> None:
         """As the worst operator would: ``kill -9``."""
@@ -66,7 +69,7 @@ class Stack:
             found.append(from_fields({name.decode(): int(value) for name, value in fields.items()}))
         return sum(each.applied for each in found), sum(each.duplicates for each in found)
 
-    def profile(self, customer: str) -> dict[str, object] | None:
+    def profile(self, customer: str) -> dict[str, Any] | None:
         answer = self.http.get(f"/v1/profiles/{customer}")
         return answer.json() if answer.status_code == 200 else None
 

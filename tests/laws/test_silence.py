@@ -77,8 +77,8 @@ def test_nothing_changes_before_it_is_due(life: list[Event], here: Zone, data: s
         for at in (due - 1, data.draw(st.integers(as_of, max(as_of, min(due - 1, LATER))))):
             early = row.copy()
             evaluate(early, r, -1, max(at, as_of), shop.world, noted, x)
-            assert noted.count[0] == 0, f"{noted.what[0].tolist()} at {at}, due only at {due}"
-            assert early[TABLES.due] == due or noted.count[1] > 0, "looking does not put anything off"
+            assert noted.used[0] == 0, f"{noted.what[0].tolist()} at {at}, due only at {due}"
+            assert early[TABLES.due] == due or noted.used[1] > 0, "looking does not put anything off"
 
 
 @settings(max_examples=30)
