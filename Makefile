@@ -62,4 +62,5 @@ $(READY): requirements.lock
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m profiles.kernels
 	@touch $@

@@ -68,9 +68,7 @@ def features_page() -> str:
     """The data dictionary."""
     parts = [ABOUT_FEATURES.format(count=len(FEATURES))]
     for group in dict.fromkeys(sorted((f.group for f in FEATURES), key=_place)):
-        rows = [
-            (f"`{f.name}`", f.zh, f.unit.value, f.meaning, f.silence.value) for f in FEATURES if f.group == group
-        ]
+        rows = [(f"`{f.name}`", f.zh, f.unit.value, f.meaning, f.silence.value) for f in FEATURES if f.group == group]
         title = f"## {group.capitalize()} {GROUPS.get(group, '')}".rstrip()
         parts.append(f"{title}\n\n{table(('name', '中文名', 'unit', 'meaning', 'in silence'), rows)}\n")
     return "\n".join(parts)
@@ -85,7 +83,9 @@ def settings_table() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         choices = [str(each) for each in get_args(field.annotation)] if get_origin(field.annotation) is Literal else []
-        meaning = f"{field.description} One of {', '.join(f'`{one}`' for one in choices)}." if choices else field.description
+        meaning = (
+            f"{field.description} One of {', '.join(f'`{one}`' for one in choices)}." if choices else field.description
+        )
         rows.append((f"`MIEN_{name.upper()}`", _default(field.default), meaning or ""))
     return table(("variable", "default", "meaning"), rows)
 
@@ -123,7 +123,7 @@ def metrics_table() -> str:
     rows = []
     for process, module in (("worker", streams.metrics), ("API", api.metrics)):
         for metric in (each for each in vars(module).values() if isinstance(each, MetricWrapperBase)):
-            about = metric.describe()[0]
+            about = next(iter(metric.describe()))
             ending = "_total" if about.type == "counter" else ""
             labels = ", ".join(metric._labelnames)  # noqa: SLF001 - the client shows label names nowhere else
             rows.append((f"`{about.name}{ending}`", about.type, labels, process, about.documentation))
@@ -168,10 +168,8 @@ def _titled(name: str) -> str:
 
 def channels_table() -> str:
     """What a channel may be called."""
-    rows = []
-    for channel in Channel:
-        if names := [f"`{name}`" for name, meant in CHANNELS.items() if meant is channel]:
-            rows.append((f"`{channel.name.lower()}`", ", ".join(names)))
+    written = {channel: [f"`{name}`" for name, meant in CHANNELS.items() if meant is channel] for channel in Channel}
+    rows = [(f"`{channel.name.lower()}`", ", ".join(names)) for channel, names in written.items() if names]
     return table(("channel", "may be written"), rows)
 
 

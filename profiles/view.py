@@ -23,6 +23,7 @@ from profiles.kernels.horizon import offset_at
 from profiles.kernels.rings import MONTH, decayed_counts
 from profiles.kinds import Kind
 from profiles.layout import LADDERS, TABLES
+from profiles.operators import Op
 from profiles.rules import Label, RuleBook
 from profiles.sidecar import Value
 from profiles.step import room_for
@@ -31,6 +32,7 @@ from profiles.wire import Because
 Names = Callable[[int], str | None]
 LOOK_AHEAD: Final = 400 * DAY
 ROOM: Final = 512
+_NAMED: Final = tuple(feature for feature in FEATURES if feature.unit is Unit.NAME and feature.op is not Op.RUNG)
 _ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
 
 
@@ -190,8 +192,7 @@ def view(
         ),
         risk=_risk(x),
         action=_action(rungs, tags),
-        features={feature.name: _shown(i, x[i], look.names) for i, feature in enumerate(FEATURES)}
-        | {ladder: rung.name if rung else None for ladder, rung in rungs.items()},
+        features=_features(x, look.names) | {ladder: rung.name if rung else None for ladder, rung in rungs.items()},
         interests={name: _interests(i, row, now, look) for i, name in enumerate(m.INTERESTS)},
         cart=_cart(row, look.names),
     )
@@ -268,15 +269,19 @@ def _risk(x: Floats) -> RiskView | None:
     return RiskView(round(float(probability), 4), band, "baseline", 0, (reason,))
 
 
-def _shown(index: int, value: Any, names: Names) -> float | str | None:
-    if np.isnan(value):
-        return None
-    feature = FEATURES[index]
-    if feature.unit is not Unit.NAME:
-        return round(float(value), 4)
-    if feature.name == "last_step":
-        return Kind(int(value)).name.lower()
-    return names(int(value)) or f"#{int(value)}"
+def _features(x: Floats, names: Names) -> dict[str, float | str | None]:
+    """Every feature, rounded for people; None where there is no answer."""
+    values = np.round(x, 4).tolist()
+    out: dict[str, float | str | None] = {
+        feature.name: None if value != value else value  # noqa: PLR0124 - the quickest test for NaN
+        for feature, value in zip(FEATURES, values, strict=True)
+    }
+    for feature in _NAMED:
+        value = values[INDEX[feature.name]]
+        if value == value:  # noqa: PLR0124
+            code = int(value)
+            out[feature.name] = Kind(code).name.lower() if feature.op is Op.STEP else names(code) or f"#{code}"
+    return out
 
 
 def _whole(value: float) -> int | None:

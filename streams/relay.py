@@ -8,23 +8,25 @@ by (bucket, seq).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
+from typing import Any
 
 from profiles.errors import StoreDown
 from profiles.store.base import Message, ProfileStore
-from streams.intake import Sender
 from streams.patience import patiently
 from streams.topics import TRANSITIONS
 
-GROUPS = 100  #: commits published between two looks at the outbox
+GROUPS = 20  #: commits published between two looks at the outbox
 
 
 class Relay:
     """Publishes the outboxes of the buckets this worker owns."""
 
-    def __init__(self, store: ProfileStore, sender: Sender, faults: tuple[type[Exception], ...]) -> None:
+    def __init__(self, store: ProfileStore, producer: Any, faults: tuple[type[Exception], ...]) -> None:
+        """``producer`` is an aiokafka producer; its batches are as large as it was told."""
         self._store = store
-        self._sender = sender
+        self._producer = producer
         self._faults = (*faults, StoreDown)
         self._waiting: set[int] = set()
         self._wake = asyncio.Event()
@@ -53,15 +55,22 @@ class Relay:
             await patiently("trim outbox", partial(self._store.published, bucket, groups[-1][0]), self._faults)
 
     async def _publish(self, bucket: int, messages: list[Message]) -> None:
-        """All of them, in order: one client keeps the order of sends to one partition."""
-        await asyncio.gather(
-            *(
-                self._sender.send_and_wait(
-                    message.topic,
-                    message.value,
-                    key=message.key,
-                    partition=bucket if message.topic == TRANSITIONS else 0,
-                )
-                for message in messages
-            )
-        )
+        """All of them, in order, in as few batches as they fit into; returns when Kafka has every one."""
+        open_batches: dict[tuple[str, int], Any] = {}
+        waiting: list[Awaitable[Any]] = []
+        for message in messages:
+            lane = message.topic, bucket if message.topic == TRANSITIONS else 0
+            batch = open_batches.get(lane)
+            if batch is None or batch.append(key=message.key, value=message.value, timestamp=None) is None:
+                if batch is not None:
+                    waiting.append(await self._hand_over(batch, lane))
+                batch = open_batches[lane] = self._producer.create_batch()
+                batch.append(key=message.key, value=message.value, timestamp=None)
+        for lane, batch in open_batches.items():
+            waiting.append(await self._hand_over(batch, lane))
+        await asyncio.gather(*waiting)
+
+    async def _hand_over(self, batch: Any, lane: tuple[str, int]) -> Awaitable[Any]:
+        batch.close()
+        sent: Awaitable[Any] = await self._producer.send_batch(batch, lane[0], partition=lane[1])
+        return sent

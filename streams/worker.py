@@ -77,6 +77,7 @@ class Worker:
             client_id=f"{shop.group}-worker",
             acks="all",
             max_request_size=4 * MIB,
+            max_batch_size=MIB // 2,
             linger_ms=0,
         )
         try:
@@ -159,6 +160,7 @@ class Worker:
         """Transitions of one bucket."""
         await self.ready()
         transitions = [decode_transition(record.value) for record in records]
+        await self._alert_by(max(transition.rules for transition in transitions))
         handled = await patiently("alerts", lambda: self._desk.handle(number, transitions), self._faults)
         for name, n in {"raised": handled.raised, "resolved": handled.resolved, **handled.refused}.items():
             metrics.ALERTS.labels(name).inc(n)
@@ -213,9 +215,15 @@ class Worker:
             )
         return self._buckets[number]
 
+    async def _alert_by(self, version: int) -> None:
+        """Let the desk know the rules that transitions were made by."""
+        if version > self._alerting_by:
+            book = await patiently("rules", partial(self._worlds.book, version), self._faults)
+            self._desk.rules, self._alerting_by = book.alert_rules(), version
+
     async def _open_desk(self, client: Redis) -> AlertDesk:
-        live = await self._worlds.registry.live(keys.RULES)
-        book = await self._worlds.book(live)
+        self._alerting_by = await self._worlds.registry.live(keys.RULES)
+        book = await self._worlds.book(self._alerting_by)
         names = {feature.name: feature.zh for feature in FEATURES}
         http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
         return AlertDesk(

@@ -1,4 +1,4 @@
-"""Customers for tests of rules: rows made the way real ones are, by folding events."""
+"""Customers for tests of rules: rows made the way real ones are, by folding events and letting silence act."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 
 from profiles.clock import DAY, HOUR, MINUTE, Int64s, Zone, zone
 from profiles.features import FEATURES, factors
+from profiles.kernels.advance import World, advance, elapse
+from profiles.kernels.decide import Changes
 from profiles.kernels.derive import Floats, Population, derive
 from profiles.kernels.fold import Events, fold
 from profiles.kernels.horizon import offset_at
 from profiles.kinds import Channel, Kind
 from profiles.layout import TABLES
+from profiles.rules import RuleBook, Seen
+from profiles.step import room_for
 
 SHANGHAI, NEW_YORK, SANTIAGO = "Asia/Shanghai", "America/New_York", "America/Santiago"
 WHEN: Final = 1_700_000_000_000  #: a November: New York has just left summer time
@@ -70,7 +74,7 @@ def _events(story: Sequence[Did], here: Zone) -> Events:
         rating=np.full(n, 4, np.int64),
         channel=np.array([did.channel for did in story], np.int64),
         key=zeros,
-        order=np.where(kind == Kind.ORDER, np.arange(1, n + 1), 0),
+        order=np.where(kind == Kind.ORDER, 100 * time + np.arange(n), 0),
         line_end=np.arange(1, n + 1, dtype=np.int64),
         lines=np.array([[did.name] * 3 for did in story], np.int64).reshape(n, 3),
         trait_end=zeros,
@@ -83,6 +87,75 @@ def features_at(row: Int64s, at: int, here: Zone, people: Population = PEOPLE) -
     x = np.full(len(FEATURES), np.nan)
     derive(row, at, offset_at(at, here.since, here.offset), _ALL, FACTORS, people, x)
     return x
+
+
+class Told(NamedTuple):
+    """One change of standing, with the features that made it."""
+
+    at: int
+    what: int
+    before: int
+    after: int
+    x: Floats
+
+
+class Life:
+    """One customer, living through events and silence under one rule book."""
+
+    def __init__(self, book: RuleBook, here: Zone, people: Population = PEOPLE) -> None:
+        self.book = book
+        self.here = here
+        self.people = people
+        self.state = np.zeros((1, TABLES.size), np.int64)
+        self.told: list[Told] = []
+
+    @property
+    def row(self) -> Int64s:
+        row: Int64s = self.state[0]
+        return row
+
+    @property
+    def world(self) -> World:
+        return World(FACTORS, self.people, self.book.rules, self.here.since, self.here.offset, self.book.version)
+
+    def does(self, *story: Did) -> Life:
+        """Do all this, in the order of time."""
+        events = _events(sorted(story, key=lambda did: did.at), self.here)
+        start, applied, jitter = 0, np.zeros(len(story), np.bool_), np.zeros(1, np.int64)
+        while start < len(story):
+            notes = room_for(512, len(FEATURES))
+            start = advance(self.state, events, start, jitter, self.world, notes, applied)
+            self._note(notes)
+        return self
+
+    def waits(self, until: int) -> Life:
+        """Nothing happens up to ``until``."""
+        done = 0
+        while done == 0:
+            notes = room_for(512, len(FEATURES))
+            done = elapse(self.state, 0, np.array([until]), self.world, notes)
+            self._note(notes)
+        return self
+
+    def stands(self, ladder: str) -> str | None:
+        return self.book.rung(ladder, self.row)
+
+    def holds(self, tag: str) -> bool:
+        return tag in self.book.held(self.row)
+
+    def when(self, name: str, change: str = "entered") -> list[int]:
+        """The moments at which a tag changed so, or at which a rung was moved to."""
+        rulings = [(self.book.ruling(*each[1:4]), each.at) for each in self.told]
+        return [at for ruling, at in rulings if ruling.name == name and ruling.change in (change, "moved")]
+
+    def seen(self, at: int) -> Seen:
+        """A look at the customer at ``at``."""
+        return self.book.seen(features_at(self.row, at, self.here, self.people), self.row, self.people.cuts)
+
+    def _note(self, notes: Changes) -> None:
+        many = int(notes.used[0])
+        for (_, _, what, before, after, at), x in zip(notes.what[:many].tolist(), notes.features, strict=False):
+            self.told.append(Told(at, what, before, after, x.copy()))
 
 
 _KINDS = st.sampled_from(

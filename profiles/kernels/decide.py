@@ -22,7 +22,7 @@ AND: Final = -1
 OR: Final = -2
 HELD: Final = 1_000_000  #: + slot of the tag
 FREE: Final = 2_000_000  #: + slot of the tag
-DEPTH: Final = 64  #: deepest formula
+DEPTH: Final = 60  #: deepest formula: its truths are the bits of one number
 
 
 class Compare(IntEnum):
@@ -88,25 +88,22 @@ def compare(op: int, value: float, limit: float) -> bool:
 @compiled
 def holds(row: Int64s, x: Floats, start: int, end: int, rules: Rules, cuts: Floats) -> bool:
     """Truth of the formula ``code[start:end]``; an empty one is false."""
-    stack = np.zeros(DEPTH, np.bool_)
-    top = 0
+    stack = 0  # truths as bits, the top one lowest: nothing is allocated in the hottest loop there is
     for i in range(start, end):
         code = rules.code[i]
         if code == AND:
-            top -= 1
-            stack[top - 1] = stack[top - 1] and stack[top]
+            stack = (stack >> 1) & ((stack & 1) | -2)
         elif code == OR:
-            top -= 1
-            stack[top - 1] = stack[top - 1] or stack[top]
+            stack = (stack >> 1) | (stack & 1)
         else:
             if code >= FREE:
-                stack[top] = row[TABLES.since + code - FREE] == 0
+                truth = row[TABLES.since + code - FREE] == 0
             elif code >= HELD:
-                stack[top] = row[TABLES.since + code - HELD] != 0
+                truth = row[TABLES.since + code - HELD] != 0
             else:
-                stack[top] = compare(rules.clauses[code, 1], x[rules.clauses[code, 0]], threshold(code, rules, cuts))
-            top += 1
-    return top > 0 and stack[0]
+                truth = compare(rules.clauses[code, 1], x[rules.clauses[code, 0]], threshold(code, rules, cuts))
+            stack = (stack << 1) | (1 if truth else 0)
+    return (stack & 1) == 1
 
 
 @compiled

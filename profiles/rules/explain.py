@@ -147,7 +147,7 @@ def _gaps(term: Term, seen: Seen) -> list[Gap]:
         return [gap for part in term.parts for gap in _gaps(part, seen)]
     if isinstance(term, Some):
         ways = [_gaps(part, seen) for part in term.parts]
-        return min(ways, key=lambda gaps: (len(gaps), sum(map(_far, gaps))), default=[])
+        return min(ways, key=_effort, default=[])
     if isinstance(term, Asks):
         return [Gap(term.tag, HELD[term.held])]
     value, limit = _sides(term, seen)
@@ -167,8 +167,10 @@ def _short(term: Comparison, seen: Seen) -> float | None:
     return round(limit - value, 4)
 
 
-def _far(gap: Gap) -> float:
-    """How far away, as a share of the limit; what cannot be measured counts as far."""
-    if gap.short is None or not isinstance(gap.limit, float):
-        return 1.0
-    return abs(gap.short) / max(abs(gap.limit), 1.0)
+def _effort(gaps: list[Gap]) -> tuple[int, float, float]:
+    """Fewer things first, then those nearer to their limits, then smaller ones; what cannot be measured is far."""
+    measured = [
+        (abs(gap.short), abs(gap.limit)) for gap in gaps if gap.short is not None and isinstance(gap.limit, float)
+    ]
+    far = len(gaps) - len(measured) + sum(short / max(limit, 1.0) for short, limit in measured)
+    return len(gaps), far, sum(short for short, _ in measured)

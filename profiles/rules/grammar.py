@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlglot
 from sqlglot import Tokenizer, TokenType, exp
@@ -41,13 +41,19 @@ _MIRRORED: Final = {
 }
 
 
-class Unreadable(Exception):
-    """A condition that is none, with the character at which that shows."""
+class Fault(NamedTuple):
+    """One mistake in a condition, and the character at which it shows."""
 
-    def __init__(self, message: str, offset: int = 0) -> None:
+    message: str
+    offset: int
+
+
+class Unreadable(Exception):
+    """A condition that is none; ``faults`` are its mistakes, in the order in which they stand there."""
+
+    def __init__(self, message: str, offset: int = 0, *others: Fault) -> None:
         super().__init__(message)
-        self.message = message
-        self.offset = offset
+        self.faults = (Fault(message, offset), *others)
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,10 @@ def parse(text: str) -> Formula:
     except SqlglotError as error:
         raise Unreadable(f"cannot be read as a condition: {error}") from None
     reading = _Reading()
-    term = reading.condition(tree)
+    term = reading.part(tree)
+    if reading.faults:
+        first, *others = sorted(reading.faults, key=lambda fault: fault.offset)
+        raise Unreadable(*first, *others)
     return Formula(term, tuple(reading.mentions))
 
 
@@ -125,11 +134,20 @@ class _Reading:
 
     def __init__(self) -> None:
         self.mentions: list[Mention] = []
+        self.faults: list[Fault] = []
+
+    def part(self, node: exp.Expr) -> Term:
+        """What ``node`` means; a mistake in it is remembered, so that its neighbours are read too."""
+        try:
+            return self.condition(node)
+        except Unreadable as wrong:
+            self.faults += wrong.faults
+            return TRUE
 
     def condition(self, node: exp.Expr) -> Term:
         node = node.unnest()
         if isinstance(node, (exp.And, exp.Or)):
-            parts = [self.condition(part) for part in node.flatten()]
+            parts = [self.part(part) for part in node.flatten()]
             return every(parts) if isinstance(node, exp.And) else some(parts)
         if isinstance(node, exp.Not):
             return opposite(self.condition(node.this))

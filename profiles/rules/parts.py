@@ -172,7 +172,8 @@ class _Reading:
         try:
             return parse(str(node.value))
         except Unreadable as error:
-            self.source.complain(node, error.message, error.offset)
+            for fault in error.faults:
+                self.source.complain(node, *fault)
             return None
 
     def asked(self, fields: Fields, **formulas: Formula | None) -> Asked:

@@ -137,7 +137,7 @@ class _Speaker:
         """Value and limit; with as many digits as it takes to tell them apart."""
         texts = self.text(feature, value, 0), self.text(feature, limit, 0)
         for more in range(1, 5):
-            if texts[0] != texts[1] or value == limit:
+            if _bare(texts[0]) != _bare(texts[1]) or value == limit:
                 break
             texts = self.text(feature, value, more), self.text(feature, limit, more)
         return texts
@@ -166,3 +166,9 @@ class _Speaker:
         if value == round(value):
             return f"{value:.0f}"
         return f"{value:.{(1 if feature.unit in (Unit.DAYS, Unit.HOURS, Unit.MINUTES) else 2) + more}f}"
+
+
+def _bare(text: str) -> str:
+    """A number without the zeros that say nothing."""
+    number = text.partition(" ")[0]
+    return number.rstrip("0").rstrip(".") if "." in number else number

@@ -27,7 +27,7 @@ from streams.embedded import HOST, Embedded
 from streams.ports import pick_port
 from streams.topics import provision
 
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0  #: the first start compiles the kernels
 SCOPES = ("write", "read", "alerts", "admin")
 
 
@@ -90,7 +90,8 @@ def _until_ready(url: str, stack: Embedded) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         try:
-            if httpx2.get(f"{url}/readyz", timeout=2.0).status_code == 200:
+            answer = httpx2.get(f"{url}/readyz", timeout=2.0)
+            if answer.status_code == 200 and answer.json()["status"] == "ready":  # degraded: no worker yet
                 return
         except httpx2.HTTPError:
             pass

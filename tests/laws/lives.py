@@ -105,7 +105,10 @@ def keyed(life: Iterable[Event]) -> list[Event]:
 
 def lives(most: int = 24, days: int = DAYS) -> st.SearchStrategy[list[Event]]:
     """What one customer did, in any order."""
-    few, many = st.lists(events(days), min_size=1, max_size=3), st.lists(events(days), min_size=most // 3, max_size=most)
+    few, many = (
+        st.lists(events(days), min_size=1, max_size=3),
+        st.lists(events(days), min_size=most // 3, max_size=most),
+    )
     return st.one_of(few, many, many).map(keyed)
 
 

@@ -127,7 +127,10 @@ class Machine:
 
     async def _apply(self, act: Apply) -> None:
         checkpoint = await self.store.checkpoint(act.bucket)
-        first, last = max(checkpoint.next - act.again, 0), min(checkpoint.next + act.count, len(self.records[act.bucket]))
+        first, last = (
+            max(checkpoint.next - act.again, 0),
+            min(checkpoint.next + act.count, len(self.records[act.bucket])),
+        )
         raws = [(at, self.records[act.bucket][at]) for at in range(first, last)]
         fresh = [inputs.decode(raw) for at, raw in raws if at >= checkpoint.next]
         if not fresh:

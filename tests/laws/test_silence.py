@@ -18,7 +18,8 @@ from profiles.layout import TABLES
 from profiles.step import room_for
 from tests.laws.lives import END, keyed, zones
 from tests.laws.machine import Apply, Machine, Read
-from tests.laws.test_batches import PEOPLE, shops
+from tests.laws.shop import PEOPLE
+from tests.laws.test_batches import shops
 
 LATER = END + 500 * DAY
 moments = st.lists(st.integers(END, LATER), max_size=6).map(sorted)
