@@ -2,18 +2,20 @@
 
 Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis.  One line a module, arrows point down:
 
-    errors clock stable kinds settings  words and numbers that everything shares
+    errors clock stable settings logs   what everything shares: faults, time, hashes, switches, log lines
+    kinds operators                     words: what a customer can do, how a feature can be read
+    compiled                            the compiler, and where its code is kept
     measures -> layout                  what is kept, and in which slot of a customer's vector
-    kernels/                            the loops over slots: fold, derive, decide, horizon, advance, merge, pack
     features                            the data dictionary: what can be read
-    rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
+    kernels/                            the loops over slots: fold, merge, derive, decide, horizon, advance, pack
+    wire codec sidecar                  bytes: messages that leave, rows, traits in words
     population                          cut points learned from all customers together
     privacy -> intake -> inputs         from an app's record to columns of events
-    logs                                log lines, alike in every process
-    codec sidecar wire                  bytes: rows, traits in words, messages that leave
     replay                              history in the order it happened, whatever order it arrives in
+    alerts deliveries reasons           what happens when a transition is somebody's business
+    rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
+    access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
     step                                one batch of one bucket: all updates go through here
     view -> reader                      a profile as people read it
-    alerts deliveries                   what happens when a transition is somebody's business
 """

@@ -20,7 +20,6 @@ from typing import Any
 import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
-from yarl import URL
 
 from profiles.clock import system_clock
 from profiles.logs import to_stderr
@@ -62,7 +61,7 @@ def _faust_app() -> faust.App:
         **(prompt if settings.embedded else patient),
     )
     if settings.embedded:
-        app.transport = PromptTransport([URL(f"kafka://{settings.broker}")], app)
+        app.transport = PromptTransport(app.conf.broker_consumer, app)
     return app
 
 

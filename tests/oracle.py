@@ -7,7 +7,7 @@ Knows: what an event says, what a feature means.  Must not know: ``profiles.kern
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -75,7 +75,7 @@ class Oracle:
         """The events of these kinds."""
         return self.told[self.told.kind.isin(kinds)]
 
-    def features(self, now: int, deciles: dict[str, Sequence[float]], usual_gap: float) -> dict[str, float]:
+    def features(self, now: int, deciles: Mapping[str, Sequence[float]], usual_gap: float) -> dict[str, float]:
         """All numeric features at ``now``; NaN for "never" and "cannot say"."""
         at = _Moment(self, now)
         out = at.activity() | at.orders() | at.money_in_windows() | at.path() | at.voice() | at.interest() | at.traits()

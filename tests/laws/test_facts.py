@@ -16,7 +16,7 @@ from profiles.features import FEATURES
 from profiles.intake import Event
 from profiles.kinds import Kind
 from profiles.layout import LAYOUT, TABLES
-from profiles.measures import BEST_ORDERS, INTERESTS, MESSAGES_KEPT, ORDERS_KEPT, TALLIES, TILES
+from profiles.measures import BEST_ORDERS, INTERESTS, MESSAGES_ROOM, ORDERS_KEPT, TALLIES, TILES
 from profiles.stable import code_of
 from tests.laws.lives import END, ZONES, differences, events, folded, keyed, lives, merged, zones
 
@@ -81,12 +81,13 @@ def test_standing_is_never_touched_by_facts(life: list[Event], here: Zone) -> No
     assert np.array_equal(after[TABLES.facts :], row[TABLES.facts :])
 
 
-def _much(seed: int, here: Zone, count: int = 150) -> list[Event]:
+def _much(seed: int, count: int = 420) -> list[Event]:
     """More orders, messages, items and names than a row remembers, every message and order once."""
     rng = np.random.default_rng(seed)
     kinds = rng.choice([Kind.ORDER, Kind.VIEW, Kind.CART_ADD, Kind.CART_REMOVE, Kind.REVIEW], count)
     moments = END - rng.integers(0, 300 * DAY, count)
-    moments[: count // 3] = moments[0] - rng.integers(0, 3, count // 3)  # many at once
+    moments[: count // 4] = moments[0] - rng.integers(0, 3, count // 4)  # many at once
+    moments[count // 4 : count // 2] = END - rng.integers(0, 3 * DAY, count // 4)  # and many in the last days
     return keyed(
         Event(
             "hh-1", Kind(kind), moment, amount=int(rng.integers(1, 10**5)) if kind == Kind.ORDER else 0,
@@ -102,9 +103,9 @@ def _much(seed: int, here: Zone, count: int = 150) -> list[Event]:
 def test_beyond_what_is_remembered_only_interests_may_differ(seed: int, name: str) -> None:
     """Order, parting and grouping still change nothing when more happens than the bounded memories hold."""
     here, rng = zone(name), np.random.default_rng(seed)
-    life = _much(seed, here)
+    life = _much(seed)
     assert sum(event.kind == Kind.ORDER for event in life) > ORDERS_KEPT
-    assert len(life) > MESSAGES_KEPT
+    assert len(life) > MESSAGES_ROOM
     row = folded(life, here)
     shuffled = [life[i] for i in rng.permutation(len(life))]
     assert differences(row, folded(shuffled, here), INTEREST_PIECES) == []
