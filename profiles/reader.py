@@ -219,7 +219,7 @@ class Reader:
     async def _checkpoint(self, bucket: int) -> Checkpoint:
         now = self._clock()
         at, checkpoint = self._checkpoints.get(bucket, (0, Checkpoint()))
-        if now - at > CHECKPOINT_TTL:
+        if now - at > CHECKPOINT_TTL or checkpoint.rules == 0:  # 0: it was read before the bucket's first commit
             checkpoint = await self._store.checkpoint(bucket)
             self._checkpoints[bucket] = now, checkpoint
         return checkpoint

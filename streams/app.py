@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from profiles.clock import system_clock
+from profiles.kernels.__main__ import warm
 from profiles.logs import to_stderr
 from profiles.settings import load
 from streams.batches import FetchScheduler, PassThrough
@@ -32,6 +33,7 @@ from streams.worker import Worker
 
 settings = load()
 to_stderr(settings)
+warm()  # before the group is joined: a member that compiles for half a minute would hold everybody up
 KAFKA_FAULTS = (KafkaError, OSError)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from redis.exceptions import RedisError
 
 from profiles.errors import MienError
 
@@ -162,8 +163,10 @@ def main() -> None:
     """The entry point: every expected fault becomes one sentence and exit code 1."""
     try:
         app()
-    except MienError as fault:
+    except (MienError, RedisError, OSError) as fault:
         typer.secho(f"mien: {fault}", fg="red", err=True)
+        if isinstance(fault, RedisError):
+            typer.secho("      is MIEN_REDIS right? `mien doctor` looks at everything", err=True)
         raise SystemExit(1) from None
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from profiles import inputs
 from profiles.errors import Rejected
 from profiles.intake import Intake
+from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
 from profiles.wire import DeadLetter
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS
@@ -89,7 +90,7 @@ class IntakeHop:
     def _sends(self, topic: str, partition: int, read: Read) -> list[Awaitable[Any]]:
         sends = [self._sender.send_and_wait(DEAD_LETTERS, raw[:KEPT_BYTES], headers=_headers(letter))
                  for letter, raw in read.dead]  # fmt: skip
-        if self._replay:
+        if self._replay and read.received - read.clock > ARRIVED:
             for bucket in range(self._buckets):
                 read.drafts.setdefault(bucket, inputs.Draft())
         for bucket, draft in read.drafts.items():

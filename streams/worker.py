@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisDown
 from redis.exceptions import TimeoutError as RedisSlow
 
-from profiles.clock import Clock, zone
+from profiles.clock import SECOND, Clock, zone
 from profiles.errors import MienError, Stale, StoreDown
 from profiles.features import FEATURES
 from profiles.intake import Intake
@@ -40,6 +40,7 @@ from streams.sms import provider
 from streams.topics import MIB, PROFILE_INPUTS, SAMPLES, event_topics
 
 log = structlog.get_logger("mien")
+BEAT_EVERY = 2 * SECOND
 RENEW_ROUNDS = 4  #: pieces of renewal between two looks at what is due
 
 
@@ -55,6 +56,8 @@ class Worker:
         self._topics: tuple[str, ...] = ()
         self._starting: asyncio.Task[None] | None = None
         self._buckets: dict[int, Bucket] = {}
+        self._alerting_by = 0  #: version of the rules that the alert desk knows
+        self._beaten: dict[int, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def ready(self) -> None:
@@ -136,7 +139,9 @@ class Worker:
         """What is due in every bucket of ours."""
         await self.ready()
         for number, bucket in list(self._buckets.items()):
-            await patiently("heartbeat", partial(self._store.beat, number, self._clock()), self._faults)
+            if self._clock() - self._beaten.get(number, 0) > BEAT_EVERY:
+                self._beaten[number] = self._clock()
+                await patiently("heartbeat", partial(self._store.beat, number, self._clock()), self._faults)
             hurried = await patiently("hurry", partial(self._settled, bucket.hurry), self._faults)
             self._count(number, hurried)
             while (done := await patiently("sweep", partial(self._settled, bucket.sweep), self._faults)).swept:

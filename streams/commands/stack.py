@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -28,6 +29,7 @@ from streams.ports import pick_port
 from streams.topics import provision
 
 READY_SECONDS = 240.0  #: the first start compiles the kernels
+EXAMPLE = '{"type":"track","event":"Order Completed","userId":"u-1","properties":{"order_id":"o-1","revenue":51.24}}'
 SCOPES = ("write", "read", "alerts", "admin")
 
 
@@ -103,24 +105,19 @@ def _until_ready(url: str, stack: Embedded) -> None:
 def up(port: int, workers: int) -> int:
     """Run until Ctrl-C."""
     console = Console()
-    data_dir = load().data_dir
-    with running(data_dir, port, workers, console) as stack:
-        console.print(
-            f"\n[bold green]Mien is up[/]  {stack.url}  ·  Kafka {stack.settings.broker}  ·  logs {stack.stack.logs}"
+    say = partial(console.print, soft_wrap=True, highlight=False)
+    say("starting broker, Valkey, worker and API; the first start compiles for half a minute")
+    with running(load().data_dir, port, workers, console) as stack:
+        say(
+            f"\n[bold green]Mien is up[/]  {stack.url}  ·  API documentation {stack.url}/docs  ·  logs {stack.stack.logs}"
         )
-        console.print(f"[bold]key[/] {stack.key}   (write, read, alerts, admin; made for this run)\n")
-        console.print("Publish an event and read the profile:\n")
-        console.print(
-            f"  MIEN_BROKER={stack.settings.broker} python -m streams.publisher\n", soft_wrap=True, highlight=False
-        )
-        console.print(
-            f"  curl -H 'Authorization: Bearer {stack.key}' {stack.url}/v1/profiles/u-1",
-            soft_wrap=True,
-            highlight=False,
-        )
-        console.print(
-            "\nThe private broker keeps events in memory only; profiles stay in .mien. Ctrl-C stops everything."
-        )
+        say(f"[bold]key[/] {stack.key}   (write, read, alerts, admin; made for this run)\n")
+        say("in another terminal, send an event and read the profile it makes:\n")
+        say(f"  export MIEN_BROKER={stack.settings.broker} MIEN_REDIS={stack.settings.redis}")
+        say(f"  echo '{EXAMPLE}' | mien replay /dev/stdin --topic events.orders")
+        say(f"  curl -H 'Authorization: Bearer {stack.key}' {stack.url}/v1/profiles/u-1")
+        say("  mien profile u-1")
+        say("\nThe private broker keeps events in memory only; profiles stay in .mien. Ctrl-C stops everything.")
         return wait(stack)
 
 
