@@ -26,6 +26,7 @@ from profiles.intake import Event
 from profiles.kernels.advance import World
 from profiles.population import Cuts, population
 from profiles.rules import RuleBook, assign_slots, compile_rules, load
+from profiles.rules.parts import SHIPPED
 from profiles.stable import bucket_of
 from profiles.step import Rows, Step
 from profiles.store.base import Checkpoint, Commit
@@ -33,12 +34,13 @@ from profiles.store.memory import MemoryStore
 from tests.laws.lives import END
 
 RULES: Final = Path(__file__).with_name("rules.yaml")
+BOOKS: Final = {"rules of the laws": RULES, "shipped rules": SHIPPED}
 TOPIC: Final = "events.behavior"
 
 
 @lru_cache(maxsize=4)
 def book_of(path: Path = RULES) -> RuleBook:
-    """The rules of a file, compiled."""
+    """The rules of a file, compiled; those of the laws, or the ones that Mien ships."""
     document = load(path.read_text(encoding="utf-8"), path.name)
     return compile_rules(document, assign_slots(document, {}))
 
