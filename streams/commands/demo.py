@@ -46,7 +46,8 @@ def demo(plan: Plan) -> int:
     console = Console()
     home = load().data_dir
     data_dir = home / "demo"
-    shutil.rmtree(data_dir / "valkey", ignore_errors=True)
+    shutil.rmtree(data_dir / "valkey", ignore_errors=True)  # every demo begins with an empty shop
+    (data_dir / "sms.log").unlink(missing_ok=True)
     console.print("[bold]Mien demo[/]: a private Kafka-protocol broker and a private Valkey on this machine")
     shop = {"clock": "stream", "currency": "USD", "sms": "file"}
     with running(data_dir, plan.port, plan.workers, console, **shop) as stack:

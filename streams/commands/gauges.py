@@ -170,7 +170,10 @@ class Gauges:
         return file.read_bytes().splitlines() if file.exists() else []
 
     async def somebody(self) -> str:
-        """A customer worth looking at: one in danger, else anybody."""
+        """A customer worth looking at: the one the newest open alert is about, else anybody."""
+        answer = await self._http.get("/v1/alerts", params={"state": "open", "limit": 1})
+        for alert in answer.raise_for_status().json()["alerts"]:
+            return str(alert["profile"])
         for bucket in range(self._settings.buckets):
             for profile in await self._client.zrange(keys.due(bucket), 0, 0):
                 return str(profile.decode())

@@ -1,110 +1,15 @@
-"""One contract, two stores: what holds in memory holds in a real Valkey.
-
-Each test is written once and runs against both; the last ones compare the two, or show how only a network can fail.
-"""
+"""One contract, two stores: what holds in memory holds in a real Valkey.  Each test runs against both."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final
 
-import numpy as np
 import pytest
 
 from profiles.clock import NEVER
-from profiles.errors import Stale, StoreDown
-from profiles.store import keys
+from profiles.errors import Stale
 from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Entry, Message, ProfileStore
-from profiles.store.memory import MemoryStore
-from profiles.store.redis import RedisStore, connect
-
-ODD: Final = ["hh-1", "张伟🐼", "a b", "{7}", "}{", "x:y:z", "a\\n", "*", "k" * 256]
-
-Opener = Callable[[], Any]
-Check = Callable[[ProfileStore], Awaitable[None]]
-
-
-@pytest.fixture(params=["memory", "valkey"])
-def opened(request: pytest.FixtureRequest) -> Opener:
-    """A way to open the store; open it inside the event loop that uses it."""
-    if request.param == "memory":
-        store = MemoryStore()
-
-        @asynccontextmanager
-        async def memory() -> AsyncIterator[ProfileStore]:
-            yield store
-
-        return memory
-    url: str = request.getfixturevalue("redis_url")
-
-    @asynccontextmanager
-    async def valkey() -> AsyncIterator[ProfileStore]:
-        client = connect(url)
-        try:
-            yield RedisStore(client)
-        finally:
-            await client.aclose()
-
-    return valkey
-
-
-def holds(opened: Opener, check: Check) -> None:
-    """Run a check against an open store."""
-
-    async def run() -> None:
-        async with opened() as store:
-            await check(store)
-
-    asyncio.run(run())
-
-
-async def dump(store: ProfileStore, profiles: list[str], tags: list[str], bucket: int = 0) -> dict[str, Any]:
-    """All that can be read of a bucket."""
-    timelines = {profile: await store.timeline(bucket, profile, 1000) for profile in profiles}
-    return {
-        "checkpoint": await store.checkpoint(bucket),
-        "blobs": await store.load(bucket, profiles),
-        "sidecars": await store.sidecars(bucket, profiles),
-        "due": await store.due(bucket, NEVER, 10_000),
-        "roster": sorted(await everybody(lambda cursor: store.roster(bucket, cursor, 10))),
-        "outbox": await store.outbox(bucket, 1000),
-        "timelines": timelines,
-        "counts": {name: n for name, n in (await store.counts(bucket)).items() if n},
-        "members": {tag: sorted(await everybody(lambda c, t=tag: store.members(bucket, t, c, 10))) for tag in tags},  # type: ignore[misc]
-    }
-
-
-async def everybody(page: Callable[[int], Awaitable[tuple[int, list[str]]]]) -> set[str]:
-    """A whole walk."""
-    found: set[str] = set()
-    cursor, pages = 0, 0
-    while True:
-        cursor, names = await page(cursor)
-        found.update(names)
-        pages += 1
-        assert pages < 10_000, "the walk does not end"
-        if cursor == 0:
-            return found
-
-
-def full(expect: int = 0, seq: int = 2, bucket: int = 0) -> Commit:
-    """A commit with something of everything."""
-    return Commit(
-        bucket=bucket,
-        expect=expect,
-        entries=[Entry(name, b"blob \x00\xff " + name.encode(), 1000 + i) for i, name in enumerate(ODD)],
-        sidecars=[("hh-1", b"\x81\xa1a\x01")],
-        held=[("big", "hh-1", True), ("big", "张伟🐼", True), ("new", "a b", True)],
-        counts={"tag:big": 2, "tag:new": 1, "tier:high": 1},
-        timeline=[("hh-1", b"first"), ("hh-1", b"second"), ("张伟🐼", b"third")],
-        messages=[Message("transitions", "张伟".encode(), b"{}"), Message("samples", b"k", b"\x00\xff")],
-        seq=seq,
-        set={"next": 7, "seq": seq, "s:events.orders/1": 41, "c:events.orders/1": NEVER},
-        add={"applied": 3, "duplicates": 1},
-    )
+from tests.store.parts import ODD, Opener, dump, everybody, full, holds
 
 
 def test_a_new_bucket_is_empty(opened: Opener) -> None:
@@ -326,81 +231,3 @@ def test_a_commit_of_two_thousand_customers_is_one_commit(opened: Opener) -> Non
         assert await store.load(0, ["hh-1999"]) == [bytes(300)]
 
     holds(opened, check)
-
-
-def test_both_stores_come_to_the_same_after_anything(redis_url: str) -> None:
-    """60 random commits, every fifth of them stale, published and walked in between."""
-
-    async def live(store: ProfileStore) -> list[dict[str, Any]]:
-        rng, seen, version, seq = np.random.default_rng(4), [], 0, 0
-        profiles, tags = [*ODD, "b", "c"], ["big", "new"]
-        for n in range(60):
-            some = rng.choice(profiles, 4).tolist()
-            messages = [Message("t", some[0].encode(), b"%d" % n)] * int(rng.integers(3))
-            seq += len(messages)
-            commit = Commit(
-                0, version - (n % 5 == 4), [Entry(who, rng.bytes(9), int(rng.integers(99))) for who in set(some)],
-                [(some[0], rng.bytes(3))], [(str(rng.choice(tags)), who, bool(rng.integers(2))) for who in some],
-                {"tag:big": int(rng.integers(-3, 4))}, [(who, b"%d" % n) for who in some], messages, seq,
-                {"seq": seq, f"s:t/{n % 3}": n}, {"applied": int(rng.integers(5))},
-            )  # fmt: skip
-            try:
-                version = await store.commit(commit)
-            except Stale:
-                seq -= len(messages)
-            if n % 7 == 0:
-                await store.published(0, seq - 2)
-            seen.append(await dump(store, profiles, tags))
-        return seen
-
-    async def real() -> list[dict[str, Any]]:
-        client = connect(redis_url)
-        try:
-            return await live(RedisStore(client))
-        finally:
-            await client.aclose()
-
-    assert asyncio.run(live(MemoryStore())) == asyncio.run(real())
-
-
-def test_all_keys_of_a_bucket_share_one_slot_of_a_cluster(redis_url: str) -> None:
-    """Whatever a customer calls himself, braces included."""
-
-    async def check() -> None:
-        client = connect(redis_url)
-        try:
-            await RedisStore(client).commit(full(bucket=7))
-            found = [key async for key in client.scan_iter()]
-            assert len(found) > len(ODD)
-            slots = {await client.cluster("KEYSLOT", key) for key in found}
-            assert len(slots) == 1
-            assert all(key.startswith(b"{7}:") for key in found)
-            assert keys.profile(7, "{1}:x").encode() not in found
-        finally:
-            await client.aclose()
-
-    asyncio.run(check())
-
-
-def test_a_store_that_does_not_answer_says_so_in_every_call() -> None:
-    """Nothing but ``StoreDown``, so that whoever calls knows to wait and try again."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    async def check() -> None:
-        client = connect(f"redis://127.0.0.1:{port}/0", timeout=0.2)
-        store = RedisStore(client)
-        calls: list[Callable[[], Awaitable[Any]]] = [
-            lambda: store.checkpoint(0), lambda: store.load(0, ["a"]), lambda: store.sidecars(0, ["a"]),
-            lambda: store.commit(full()), lambda: store.due(0, 1, 1), lambda: store.roster(0, 0, 1),
-            lambda: store.outbox(0, 1), lambda: store.published(0, 1), lambda: store.timeline(0, "a", 1),
-            lambda: store.counts(0), lambda: store.members(0, "t", 0, 1), lambda: store.beat(0, 1),
-            lambda: store.learn_names({1: "a"}), lambda: store.names([1]),
-        ]  # fmt: skip
-        for call in calls:
-            with pytest.raises(StoreDown):
-                await call()
-        await client.aclose()
-
-    asyncio.run(check())
