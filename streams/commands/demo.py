@@ -43,6 +43,7 @@ class Plan:
 
 def demo(plan: Plan) -> int:
     """Run the show; 0 if every number adds up."""
+    started = time.monotonic()
     console = Console()
     home = load().data_dir
     data_dir = home / "demo"
@@ -52,20 +53,20 @@ def demo(plan: Plan) -> int:
     shop = {"clock": "stream", "currency": "USD", "sms": "file"}
     with running(data_dir, plan.port, plan.workers, console, **shop) as stack:
         try:
-            return asyncio.run(_show(plan, stack, home))
+            return asyncio.run(_show(plan, stack, home, started))
         except KeyboardInterrupt:
             console.print("\nstopping")
             return 0 if not plan.once else 130
 
 
-async def _show(plan: Plan, stack: Running, home: Path) -> int:
+async def _show(plan: Plan, stack: Running, home: Path, started: float) -> int:
     console = stack.console
     console.print(
         "The Complete Journey: purchases of 2 469 households in one year. Its publisher calls it study data; the "
         "package's own page calls it simulated.\nBrowsing, names and phones around them are simulated here.\n"
     )
     async with Gauges(stack.settings, stack.url, stack.key) as gauges:
-        summary = await _replay(plan, stack, gauges)
+        summary = await _replay(plan, stack, gauges, started)
         if summary is None:
             console.print("[red]the stack stopped taking events; see the logs[/]", stack.stack.logs)
             return 1
@@ -80,7 +81,7 @@ async def _show(plan: Plan, stack: Running, home: Path) -> int:
     return 0
 
 
-async def _replay(plan: Plan, stack: Running, gauges: Gauges) -> Summary | None:
+async def _replay(plan: Plan, stack: Running, gauges: Gauges, started: float) -> Summary | None:
     """Send the year while watching it arrive; None if it stopped arriving."""
     events = year(plan.seed, system_clock(), plan.households, plan.days, timezone=stack.settings.timezone)
     columns = (
@@ -98,13 +99,15 @@ async def _replay(plan: Plan, stack: Running, gauges: Gauges) -> Summary | None:
 
         pace = Pace(lag=lambda: sent.sent - gauges.now.arrived)
         sending = asyncio.create_task(send(events, stack.settings.broker, pace=pace, report=report))
-        still_since, before = time.monotonic(), -1
+        still_since, before, first = time.monotonic(), -1, 0.0
         while not done:
             await asyncio.sleep(0.1)
             await gauges.look()
             if sending.done():
                 sent = sending.result()
                 bar.update(task, total=sent.sent)
+            if not first and gauges.now.applied:
+                first = time.monotonic() - started
             rate = gauges.now.arrived / (time.monotonic() - begun)
             note = f"{rate:,.0f} events/s  lag {sent.sent - gauges.now.arrived:,}  alerts {gauges.now.alerts:,}"
             bar.update(task, completed=gauges.now.arrived, note=note)
@@ -116,7 +119,7 @@ async def _replay(plan: Plan, stack: Running, gauges: Gauges) -> Summary | None:
             done = sending.done() and gauges.now.arrived >= sent.sent
         seconds = time.monotonic() - begun
     await gauges.settle(DRAIN_SECONDS)
-    return await gauges.summary(events.totals, seconds)
+    return await gauges.summary(events.totals, seconds, first)
 
 
 async def _live(plan: Plan, stack: Running, gauges: Gauges) -> None:

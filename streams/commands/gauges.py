@@ -69,6 +69,7 @@ class Summary(msgspec.Struct, frozen=True):
     texts: int
     seconds: float
     events_per_second: float
+    first_profile_seconds: float  #: from the start of the command to the first profile that could be read
     faults: tuple[str, ...]
     readable: Readable | None = None
 
@@ -118,18 +119,18 @@ class Gauges:
         return self.now
 
     async def settle(self, deadline: float) -> None:
-        """Wait until every outbox is empty and the alert desk has seen every transition."""
-        until = time.monotonic() + deadline
+        """Wait until every outbox is empty and the alert desk has been still for a second."""
+        until, before, since = time.monotonic() + deadline, None, time.monotonic()
         while time.monotonic() < until:
-            waiting = 0
-            for bucket in range(self._settings.buckets):
-                waiting += len(await self._store.outbox(bucket, 1))
+            waiting = [await self._store.outbox(bucket, 1) for bucket in range(self._settings.buckets)]
             seen = await self._client.hgetall(keys.ALERT_CURSOR)
-            if waiting == 0 and seen:
+            if any(waiting) or seen != before:
+                before, since = seen, time.monotonic()
+            elif time.monotonic() - since > 1.0:
                 return
             await asyncio.sleep(0.1)
 
-    async def summary(self, totals: Any, seconds: float) -> Summary:
+    async def summary(self, totals: Any, seconds: float, first: float) -> Summary:
         """All numbers, and what does not fit."""
         counts: dict[str, int] = {}
         customers = 0
@@ -162,6 +163,7 @@ class Gauges:
             texts=texts,
             seconds=round(seconds, 2),
             events_per_second=round(now.arrived / seconds, 1),
+            first_profile_seconds=round(first, 1),
             faults=faults,
         )
 
@@ -244,6 +246,7 @@ def show(summary: Summary, console: Console) -> None:
         "orders": f"{summary.orders:,}",
         "customers": f"{summary.customers:,}",
         "alerts": f"{summary.alerts:,}  (texts written: {summary.texts:,})",
+        "first profile": f"{summary.first_profile_seconds:.1f} s after the start",
         "events/s": f"{summary.events_per_second:,.0f}  in {summary.seconds:.1f} s",
     }
     if summary.readable:
