@@ -14,16 +14,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 import redis.asyncio as redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from profiles.errors import Stale, StoreDown
 from profiles.store import keys
 from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Message, from_fields
+from profiles.store.reach import away
 
 COMMIT = (Path(__file__).parent / "commit.lua").read_text(encoding="utf-8")
-_TRANSIENT = ("OOM", "MISCONF", "LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,10 +44,8 @@ def _reaching(
     async def bounded(self: RedisStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await call(self, *args, **kwargs)
-        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            raise StoreDown(str(error)) from error
-        except RedisError as error:
-            if any(word in str(error)[:200] for word in _TRANSIENT):
+        except (RedisError, OSError) as error:
+            if isinstance(error, OSError) or away(error):
                 raise StoreDown(str(error)) from error
             raise
 
