@@ -7,6 +7,7 @@ Knows: slots.  Must not know: how kernels walk them, what features are read from
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -27,11 +28,16 @@ TAGS: Final = 128  #: tag slots; a tag keeps its slot for ever
 LADDERS: Final = ("stage", "rfm", "tier")  #: each customer stands on exactly one rung of each
 
 
+HEADS: Final = {HOUR: "head_hour", DAY: "head_day", WEEK: "head_week"}  #: where the newest tile of each hop is kept
+
+
 class Tables(NamedTuple):
     """The layout as arrays and numbers, the way the kernels want it."""
 
-    tallies: Int64s  #: rows (slot, merge, kind mask, gives, source, channel or -1)
-    tiles: Int64s  #: rows (slot, hop, count, kind mask, gives, source)
+    tallies: Int64s  #: rows (slot, merge, gives, channel or -1)
+    tiles: Int64s  #: rows (slot, hop, count, gives, slot of the newest tile)
+    feeds: Int64s  #: [source, kind]: the tallies that take something from it, closed by -1
+    fills: Int64s  #: [source, kind]: the rings that do
     heads: Int64s  #: rows (slot, hop): newest tile of every ring with this hop
     hours: int  #: 24 counters, then 7 for weekdays
     sessions: int  #: newest word, then SESSION_WORDS words
@@ -103,7 +109,7 @@ class Layout:
 
 def _pieces() -> tuple[tuple[str, int], ...]:
     facts = [(tally.name, 1) for tally in m.TALLIES] + [(name, 2) for name in m.BEST_ORDERS]
-    facts += [("head_hour", 1), ("head_day", 1), ("head_week", 1)]
+    facts += [(name, 1) for name in HEADS.values()]
     facts += [(ring.name, ring.count) for ring in m.TILES]
     facts += [("hours", 24 + 7), ("sessions", 1 + m.SESSION_WORDS), ("messages", m.MESSAGES_ROOM)]
     facts += [("orders_kept", m.ORDERS_KEPT * len(ORDER_FIELDS))]
@@ -117,6 +123,16 @@ def _pieces() -> tuple[tuple[str, int], ...]:
     return tuple(facts + standing)
 
 
+def _fed(measures: Sequence[m.Tally | m.Tiles]) -> Int64s:
+    """For each source and kind the numbers of the measures that it feeds, closed by -1."""
+    out = np.full((len(m.Source), len(Kind), len(measures) + 1), -1, np.int64)
+    for source in m.Source:
+        for kind in Kind:
+            numbers = [i for i, each in enumerate(measures) if each.source == source and kind in each.of]
+            out[source, kind, : len(numbers)] = numbers
+    return out
+
+
 def _tables(layout: Layout) -> Tables:
     at = layout.start
     weights = np.zeros(len(Kind), np.int64)
@@ -124,14 +140,13 @@ def _tables(layout: Layout) -> Tables:
         weights[kind] = weight
     return Tables(
         tallies=np.array(
-            [
-                (at[t.name], t.merge, mask(t.of), t.gives, t.source, -1 if t.channel is None else Channel(t.channel))
-                for t in m.TALLIES
-            ],
+            [(at[t.name], t.merge, t.gives, -1 if t.channel is None else Channel(t.channel)) for t in m.TALLIES],
             np.int64,
         ),
-        tiles=np.array([(at[r.name], r.hop, r.count, mask(r.of), r.gives, r.source) for r in m.TILES], np.int64),
-        heads=np.array([(at["head_hour"], HOUR), (at["head_day"], DAY), (at["head_week"], WEEK)], np.int64),
+        tiles=np.array([(at[r.name], r.hop, r.count, r.gives, at[HEADS[r.hop]]) for r in m.TILES], np.int64),
+        feeds=_fed(m.TALLIES),
+        fills=_fed(m.TILES),
+        heads=np.array([(at[name], hop) for hop, name in HEADS.items()], np.int64),
         hours=at["hours"],
         sessions=at["sessions"],
         messages=at["messages"],

@@ -18,8 +18,8 @@ from profiles.clock import Int64s
 from profiles.codec import from_blobs, to_blobs
 from profiles.features import INDEX
 from profiles.inputs import Work
-from profiles.kernels.advance import Bools, World, advance, elapse, renew
-from profiles.kernels.decide import Changes
+from profiles.kernels.advance import World, advance, elapse, renew
+from profiles.kernels.decide import Bools, Changes, Rules
 from profiles.kernels.derive import Floats
 from profiles.kinds import Kind
 from profiles.layout import TABLES, Layout
@@ -31,7 +31,7 @@ from profiles.wire import Origin, Sample, Transition, encode
 
 TRANSITIONS: Final = "transitions"
 SAMPLES: Final = "samples"
-ROOM: Final = 4096  #: changes noted between two looks by Python
+ROOM: Final = 1024  #: changes noted between two looks by Python
 SAMPLED: Final = ("days_since_order", "orders_365d", "spend_365d", "average_order", "usual_gap_days", "gap_days")
 MOMENTS: Final = frozenset(
     {Kind.ORDER, Kind.REFUND, Kind.CANCEL, Kind.REVIEW, Kind.COMPLAINT, Kind.SERVICE, Kind.SIGNUP}
@@ -64,9 +64,9 @@ class Step:
         self._world = world
         self._book = book
         self._clock = clock
-        self._changes = room_for(ROOM, len(INDEX))
+        self._changes = room_for(ROOM, world.rules)
         self._before = rows.state[:, TABLES.version].copy()
-        self._told = np.zeros_like(rows.state)  # standing as far as it has been told: rows may be further on
+        self._told = np.empty_like(rows.state)  # standing as far as it has been told: rows may be further on
         self._told[:, TABLES.facts :] = rows.state[:, TABLES.facts :]
         self._messages: list[Message] = []
         self._held: list[tuple[str, str, bool]] = []
@@ -200,12 +200,14 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 4)
 
 
-def room_for(changes: int, width: int) -> Changes:
-    """Empty notes for so many changes of ``width`` features."""
+def room_for(changes: int, rules: Rules) -> Changes:
+    """Empty notes for so many changes made by ``rules``, and the scratch to make them."""
     return Changes(
-        what=np.zeros((changes, 6), np.int64),
-        features=np.zeros((changes, width)),
-        samples=np.zeros((changes, 3), np.int64),
-        sample_features=np.zeros((changes, width)),
+        what=np.empty((changes, 6), np.int64),
+        features=np.empty((changes, len(INDEX))),
+        samples=np.empty((changes, 3), np.int64),
+        sample_features=np.empty((changes, len(INDEX))),
         used=np.zeros(2, np.int64),
+        x=np.empty(len(INDEX)),
+        limits=np.empty(len(rules.clauses)),
     )

@@ -142,7 +142,7 @@ def outlook(row: Int64s, now: int, world: World) -> Outlook:
     """The first change of every tag and ladder if no event comes for 400 days."""
     copy = row.copy().reshape(1, -1)
     copy[0, TABLES.snapshot] = 0
-    changes = room_for(ROOM, len(FEATURES))
+    changes = room_for(ROOM, world.rules)
     elapse(copy, 0, np.array([now + LOOK_AHEAD]), world, changes)
     found: dict[int, tuple[int, int]] = {}
     for _, _, what, _, after, at in changes.what[: changes.used[0]].tolist():

@@ -123,7 +123,7 @@ class Life:
         events = _events(sorted(story, key=lambda did: did.at), self.here)
         start, applied, jitter = 0, np.zeros(len(story), np.bool_), np.zeros(1, np.int64)
         while start < len(story):
-            notes = room_for(512, len(FEATURES))
+            notes = room_for(512, self.book.rules)
             start = advance(self.state, events, start, jitter, self.world, notes, applied)
             self._note(notes)
         return self
@@ -132,7 +132,7 @@ class Life:
         """Nothing happens up to ``until``."""
         done = 0
         while done == 0:
-            notes = room_for(512, len(FEATURES))
+            notes = room_for(512, self.book.rules)
             done = elapse(self.state, 0, np.array([until]), self.world, notes)
             self._note(notes)
         return self
@@ -150,7 +150,7 @@ class Life:
 
     def seen(self, at: int) -> Seen:
         """A look at the customer at ``at``."""
-        return self.book.seen(features_at(self.row, at, self.here, self.people), self.row, self.people.cuts)
+        return self.book.seen(features_at(self.row, at, self.here, self.people), self.row)
 
     def _note(self, notes: Changes) -> None:
         many = int(notes.used[0])

@@ -33,10 +33,9 @@ def grid(name: str) -> tuple[int, int]:
 @compiled
 def first_difference(
     row: Int64s, now: int, end: int, step: int, f: int, op: int, limit: float, needs: Int64s,
-    factor: Floats, people: Population, since: Int64s, offsets: Int64s,
+    factor: Floats, people: Population, since: Int64s, offsets: Int64s, x: Floats,
 ) -> int:  # fmt: skip
     """Look at every multiple of ``step`` after ``now`` until the answer is another than at ``now``."""
-    x = np.full(len(FEATURE_ROWS), np.nan)
     derive(row, now, offset_at(now, since, offsets), needs, factor, people, x)
     before, t = compare(op, x[f], limit), (now // step + 1) * step
     while t <= end:
@@ -67,7 +66,7 @@ def searched(row: Int64s, now: int, name: str, how: Compare, limit: float, here:
     step, span = grid(name)
     return first_difference(
         row, now, now + span, step, INDEX[name], how, limit, needs_of(name),
-        FACTORS, PEOPLE, here.since, here.offset,
+        FACTORS, PEOPLE, here.since, here.offset, np.full(len(FEATURE_ROWS), np.nan),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from profiles.features import CUT_FEATURES, FEATURES, INDEX
-from profiles.kernels.decide import Rules, holds
+from profiles.kernels.decide import Rules, holds, resolve
 from profiles.kernels.derive import Floats, score
 from profiles.layout import LADDERS, TABLES
 from profiles.operators import Op
@@ -197,11 +197,18 @@ def seen_by(book: RuleBook, person: Person, held: set[str]) -> tuple[Floats, np.
     return x, row
 
 
+def limits_of(rules: Rules) -> Floats:
+    """What every clause compares with."""
+    limits = np.empty(len(rules.clauses))
+    resolve(rules, PEOPLE.cuts, limits)
+    return limits
+
+
 def compiled(book: RuleBook, tag: str, person: Person, held: set[str]) -> bool:
     x, row = seen_by(book, person, held)
     rules: Rules = book.rules
     (at,) = (rules.tags[i] for i in range(len(rules.tags)) if rules.tags[i, 0] == book.numbers[tag])
-    return bool(holds(row, x, at[1], at[2], rules, PEOPLE.cuts))
+    return bool(holds(row, x, at[1], at[2], rules, limits_of(rules)))
 
 
 def known_events(person: Person) -> Person:
@@ -230,8 +237,8 @@ def test_what_holds_has_reasons_that_are_true_and_what_does_not_has_gaps(
     book = book_of({"asked": sql(node, cuts=True), "vip": "orders >= 1", "quiet": "orders < 1"}, stage=STAGES)
     x, row = seen_by(book, person, held)
     seen, rule = (
-        book.seen(x, row, PEOPLE.cuts, {code_of(city): city for city in TEXTS["city"]}.get),
-        book.every["asked"],
+        book.seen(x, row, {code_of(city): city for city in TEXTS["city"]}.get),
+        book.bound(PEOPLE.cuts)["asked"],
     )
     truth = compiled(book, "asked", person, held)
 
@@ -269,7 +276,7 @@ def test_money_is_compared_to_the_cent() -> None:
             x, row = np.full(len(INDEX), np.nan), np.zeros(TABLES.size, np.int64)
             x[INDEX["spend_365d"]] = 10.0**-2 * (cents + off)
             start, end = book.rules.tags[0, 1], book.rules.tags[0, 2]
-            assert bool(holds(row, x, start, end, book.rules, PEOPLE.cuts)) is (off == 0)
+            assert bool(holds(row, x, start, end, book.rules, limits_of(book.rules))) is (off == 0)
 
 
 def test_currencies_without_cents_are_compared_in_whole_units() -> None:

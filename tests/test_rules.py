@@ -121,7 +121,7 @@ def test_a_reason_is_the_comparison_that_decided() -> None:
 def test_what_is_only_kept_says_what_has_not_happened_yet() -> None:
     someone = life({"keen": ("orders_7d >= 2", "orders_7d = 0 AND days_silent > 20")})
     someone.does(ordered(WHEN - 5 * DAY), ordered(WHEN)).waits(WHEN + 4 * DAY)
-    rule, soon, later = someone.book.every["keen"], someone.seen(WHEN), someone.seen(WHEN + 4 * DAY)
+    rule, soon, later = someone.book.bound(PEOPLE.cuts)["keen"], someone.seen(WHEN), someone.seen(WHEN + 4 * DAY)
 
     assert not kept(rule, soon)
     assert because(rule, soon) == (Because("orders_7d", ">=", 2.0, 2.0),)
@@ -146,8 +146,8 @@ def test_a_cut_point_is_told_as_the_number_it_is_now() -> None:
     someone.does(*(ordered(WHEN - i * DAY, 90_000) for i in range(8)))
     seen = someone.seen(WHEN)
 
-    assert because(someone.book.every["top"], seen) == (Because("spend_365d", ">=", 7200.0, 800.0),)
-    assert because(someone.book.every["often"], seen) == (Because("orders_365d", ">", 8.0, 6.0),)
+    assert because(someone.book.bound(PEOPLE.cuts)["top"], seen) == (Because("spend_365d", ">=", 7200.0, 800.0),)
+    assert because(someone.book.bound(PEOPLE.cuts)["often"], seen) == (Because("orders_365d", ">", 8.0, 6.0),)
 
 
 def test_names_are_told_as_names() -> None:
@@ -155,10 +155,10 @@ def test_names_are_told_as_names() -> None:
     x, row = np.full(len(INDEX), np.nan), np.zeros(TABLES.size, np.int64)
     x[INDEX["city"]] = 123.0
 
-    named = book.seen(x, row, PEOPLE.cuts, {123: "北京"}.get)
-    assert because(book.every["a"], named) == (Because("city", "!=", "北京", "上海"),)
-    assert because(book.every["b"], named) == (Because("city", "is known", "北京"),)
-    assert because(book.every["a"], book.seen(x, row, PEOPLE.cuts)) == (Because("city", "!=", None, "上海"),)
+    named = book.seen(x, row, {123: "北京"}.get)
+    assert because(book.bound(PEOPLE.cuts)["a"], named) == (Because("city", "!=", "北京", "上海"),)
+    assert because(book.bound(PEOPLE.cuts)["b"], named) == (Because("city", "is known", "北京"),)
+    assert because(book.bound(PEOPLE.cuts)["a"], book.seen(x, row)) == (Because("city", "!=", None, "上海"),)
 
 
 # --- what is missing --------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_names_are_told_as_names() -> None:
 def test_absence_is_explained_by_the_shortest_way_there() -> None:
     rule = "orders_365d >= 3 AND spend_365d >= 600 AND (views >= 90 OR searches >= 4) AND HAS('other')"
     someone = life({"vip": rule, "other": "reviews > 0"}).does(ordered(WHEN, 51_240))
-    gaps = missing(someone.book.every["vip"], someone.seen(WHEN))
+    gaps = missing(someone.book.bound(PEOPLE.cuts)["vip"], someone.seen(WHEN))
 
     assert gaps == (
         Gap("orders_365d", ">=", 1.0, 3.0, 2.0),

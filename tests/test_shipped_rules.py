@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from profiles.clock import DAY, HOUR
 from profiles.features import FEATURES, INDEX, Unit
-from profiles.kernels.advance import evaluate
+from profiles.kernels.advance import begin, evaluate
 from profiles.kinds import Kind
 from profiles.layout import LADDERS
 from profiles.rules import CATEGORIES, Document, RuleBook, assign_slots, compile_rules, shipped
@@ -41,8 +40,9 @@ def weekly(first: int, weeks: int, amount: int = 3_000) -> list[Did]:
 
 def decided_again(someone: Life, at: int) -> int:
     """How many answers change when all rules are asked once more at ``at``."""
-    notes = room_for(200, len(FEATURES))
-    evaluate(someone.row, 0, -1, at, someone.world, notes, np.full(len(FEATURES), np.nan))
+    notes = room_for(200, someone.world.rules)
+    begin(someone.world, notes)
+    evaluate(someone.row, 0, -1, at, someone.world, notes)
     return int(notes.used[0])
 
 

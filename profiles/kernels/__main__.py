@@ -29,7 +29,7 @@ def warm() -> None:
     book = compile_rules(document, assign_slots(document, {}))
     world = World(factors(2), population(Cuts()), book.rules, here.since, here.offset, 1)
     rows = np.zeros((1, LAYOUT.size), np.int64)
-    changes = room_for(1, len(FEATURES))
+    changes = room_for(1, book.rules)
     moment = np.ones(1, np.int64)
     advance(rows, gather([], {}, here).events, 0, moment, world, changes, np.zeros(0, np.bool_))
     elapse(rows, 0, moment, world, changes)

@@ -10,18 +10,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from profiles.clock import NEVER, WEEK, Int64s
 from profiles.compiled import compiled
-from profiles.features import FEATURE_ROWS
-from profiles.kernels.decide import Changes, Rules, decide
+from profiles.kernels.decide import Bools, Changes, Rules, decide, resolve
 from profiles.kernels.derive import Floats, Population, derive
 from profiles.kernels.fold import DUPLICATE, Events, fold
 from profiles.kernels.horizon import horizon, offset_at
 from profiles.layout import TABLES
-
-Bools = npt.NDArray[np.bool_]
 
 
 class World(NamedTuple):
@@ -44,11 +40,18 @@ def room(changes: Changes, rules: Rules) -> bool:
 
 
 @compiled
-def evaluate(row: Int64s, r: int, event: int, at: int, world: World, changes: Changes, x: Floats) -> None:
+def begin(world: World, changes: Changes) -> None:
+    """Ready the scratch for rows of this world."""
+    changes.x[:] = np.nan
+    resolve(world.rules, world.people.cuts, changes.limits)
+
+
+@compiled
+def evaluate(row: Int64s, r: int, event: int, at: int, world: World, changes: Changes) -> None:
     """Ask all rules about the row at ``at`` and set when to ask again if nothing happens."""
-    offset = offset_at(at, world.since, world.offset)
+    offset, x = offset_at(at, world.since, world.offset), changes.x
     derive(row, at, offset, world.rules.wanted, world.factor, world.people, x)
-    decide(row, r, event, at, x, world.rules, world.people.cuts, changes)
+    decide(row, r, event, at, world.rules, changes)
     row[TABLES.as_of] = at
     row[TABLES.version] += 1
     row[TABLES.rules] = world.version
@@ -59,12 +62,12 @@ def evaluate(row: Int64s, r: int, event: int, at: int, world: World, changes: Ch
             changes.sample_features[i, f] = x[f]
         changes.used[1] = i + 1
         row[TABLES.snapshot] += WEEK * ((at - row[TABLES.snapshot]) // WEEK + 1)
-    due = horizon(row, at, offset, world.rules, world.factor, world.people, x, world.since, world.offset)
+    due = horizon(row, at, offset, world.rules, world.factor, world.people, changes, world.since, world.offset)
     row[TABLES.due] = max(min(due, row[TABLES.snapshot] if row[TABLES.snapshot] != 0 else NEVER), at + 1)
 
 
 @compiled
-def settle(row: Int64s, r: int, silence: int, until: int, world: World, changes: Changes, x: Floats) -> bool:
+def settle(row: Int64s, r: int, silence: int, until: int, world: World, changes: Changes) -> bool:
     """Decide, each at its own moment, all that falls due up to ``until``; False if there was no more room.
 
     ``silence`` says in the notes which silence it was.
@@ -72,7 +75,7 @@ def settle(row: Int64s, r: int, silence: int, until: int, world: World, changes:
     while row[TABLES.version] != 0 and row[TABLES.due] <= until:
         if not room(changes, world.rules):
             return False
-        evaluate(row, r, silence, row[TABLES.due], world, changes, x)
+        evaluate(row, r, silence, row[TABLES.due], world, changes)
     return True
 
 
@@ -84,27 +87,27 @@ def advance(
 
     ``applied[e]`` becomes True unless event e repeats a message that was applied before.
     """
-    x = np.full(len(FEATURE_ROWS), np.nan)
+    begin(world, changes)
     for e in range(start, len(events.row)):
         r, time = events.row[e], events.time[e]
         row = state[r]
-        if not settle(row, r, -2 - e, time, world, changes, x) or not room(changes, world.rules):
+        if not settle(row, r, -2 - e, time, world, changes) or not room(changes, world.rules):
             return e
         if fold(row, events, e) == DUPLICATE:
             continue
         applied[e] = True
         if row[TABLES.snapshot] == 0:
             row[TABLES.snapshot] = (time // WEEK + 1) * WEEK + jitter[r] % WEEK
-        evaluate(row, r, e, max(time, row[TABLES.as_of]), world, changes, x)
+        evaluate(row, r, e, max(time, row[TABLES.as_of]), world, changes)
     return len(events.row)
 
 
 @compiled
 def elapse(state: Int64s, start: int, until: Int64s, world: World, changes: Changes) -> int:
     """Let silence act on every row up to its ``until``; returns the first row not finished for want of room."""
-    x = np.full(len(FEATURE_ROWS), np.nan)
+    begin(world, changes)
     for r in range(start, len(state)):
-        if not settle(state[r], r, -1, until[r], world, changes, x):
+        if not settle(state[r], r, -1, until[r], world, changes):
             return r
     return len(state)
 
@@ -112,12 +115,12 @@ def elapse(state: Int64s, start: int, until: Int64s, world: World, changes: Chan
 @compiled
 def renew(state: Int64s, start: int, at: Int64s, world: World, changes: Changes) -> int:
     """Ask new rules about every row they have not decided yet; returns the first row not finished for want of room."""
-    x = np.full(len(FEATURE_ROWS), np.nan)
+    begin(world, changes)
     for r in range(start, len(state)):
         row = state[r]
         if row[TABLES.version] == 0 or row[TABLES.rules] == world.version:
             continue
         if not room(changes, world.rules):
             return r
-        evaluate(row, r, -1, max(at[r], row[TABLES.as_of]), world, changes, x)
+        evaluate(row, r, -1, max(at[r], row[TABLES.as_of]), world, changes)
     return len(state)

@@ -12,11 +12,14 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from profiles.clock import Int64s
 from profiles.compiled import compiled
 from profiles.kernels.derive import Floats
 from profiles.layout import TABLES
+
+Bools = npt.NDArray[np.bool_]
 
 AND: Final = -1
 OR: Final = -2
@@ -46,6 +49,7 @@ class Rules(NamedTuple):
     code: Int64s  #: all formulas, one after another
     tags: Int64s  #: rows (slot, enter start, enter end, leave start, leave end), tags after those they ask about
     rungs: Int64s  #: rows (ladder, rung, when start, when end, until start, until end), best rung first
+    watched: Int64s  #: clauses of conditions to enter that silence may change, those first that are foreseen fastest
     wanted: Int64s  #: features that some clause needs, with what they build on, in catalogue order
     rung_features: Int64s  #: feature of each ladder's rung
 
@@ -59,12 +63,16 @@ class Changes(NamedTuple):
     samples: Int64s  #: rows (row, at, how many changes were noted before)
     sample_features: Floats
     used: Int64s  #: (changes, samples)
+    x: Floats  #: scratch: the features of the row at hand
+    limits: Floats  #: scratch: what each clause compares with
 
 
 @compiled
-def threshold(c: int, rules: Rules, cuts: Floats) -> float:
-    """What clause ``c`` compares with now."""
-    return cuts[rules.clauses[c, 2], rules.clauses[c, 3]] if rules.clauses[c, 2] >= 0 else rules.values[c]
+def resolve(rules: Rules, cuts: Floats, limits: Floats) -> None:
+    """What every clause compares with while ``cuts`` hold."""
+    for c in range(len(limits)):
+        cut = rules.clauses[c, 2]
+        limits[c] = cuts[cut, rules.clauses[c, 3]] if cut >= 0 else rules.values[c]
 
 
 @compiled
@@ -86,7 +94,7 @@ def compare(op: int, value: float, limit: float) -> bool:
 
 
 @compiled
-def holds(row: Int64s, x: Floats, start: int, end: int, rules: Rules, cuts: Floats) -> bool:
+def holds(row: Int64s, x: Floats, start: int, end: int, rules: Rules, limits: Floats) -> bool:
     """Truth of the formula ``code[start:end]``; an empty one is false."""
     stack = 0  # truths as bits, the top one lowest: nothing is allocated in the hottest loop there is
     for i in range(start, end):
@@ -101,26 +109,26 @@ def holds(row: Int64s, x: Floats, start: int, end: int, rules: Rules, cuts: Floa
             elif code >= HELD:
                 truth = row[TABLES.since + code - HELD] != 0
             else:
-                truth = compare(rules.clauses[code, 1], x[rules.clauses[code, 0]], threshold(code, rules, cuts))
+                truth = compare(rules.clauses[code, 1], x[rules.clauses[code, 0]], limits[code])
             stack = (stack << 1) | (1 if truth else 0)
     return (stack & 1) == 1
 
 
 @compiled
-def note(changes: Changes, r: int, event: int, what: int, before: int, after: int, at: int, x: Floats) -> None:
+def note(changes: Changes, r: int, event: int, what: int, before: int, after: int, at: int) -> None:
     """Write one change down, with the features that made it."""
     i = changes.used[0]
     changes.what[i, 0], changes.what[i, 1], changes.what[i, 2] = r, event, what
     changes.what[i, 3], changes.what[i, 4], changes.what[i, 5] = before, after, at
-    for f in range(len(x)):
-        changes.features[i, f] = x[f]
+    for f in range(len(changes.x)):
+        changes.features[i, f] = changes.x[f]
     changes.used[0] = i + 1
 
 
 @compiled
-def climb(row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes) -> None:
+def climb(row: Int64s, r: int, event: int, at: int, rules: Rules, changes: Changes) -> None:
     """Put the customer on the first rung of each ladder whose rule holds."""
-    i = 0
+    i, x, limits = 0, changes.x, changes.limits
     while i < len(rules.rungs):
         ladder, chosen = rules.rungs[i, 0], -1
         slot = TABLES.ladders + 2 * ladder
@@ -128,32 +136,33 @@ def climb(row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cut
             rung = rules.rungs[i]
             if chosen < 0:
                 stays = row[slot] == rung[1] + 1 and rung[5] > rung[4]
-                if holds(row, x, rung[2], rung[3], rules, cuts) or (
-                    stays and not holds(row, x, rung[4], rung[5], rules, cuts)
+                if holds(row, x, rung[2], rung[3], rules, limits) or (
+                    stays and not holds(row, x, rung[4], rung[5], rules, limits)
                 ):
                     chosen = rung[1]
             i += 1
         if chosen >= 0:
             x[rules.rung_features[ladder]] = float(chosen)
             if row[slot] != chosen + 1:
-                note(changes, r, event, -1 - ladder, row[slot] - 1, chosen, at, x)
+                note(changes, r, event, -1 - ladder, row[slot] - 1, chosen, at)
                 row[slot], row[slot + 1] = chosen + 1, at
 
 
 @compiled
-def decide(row: Int64s, r: int, event: int, at: int, x: Floats, rules: Rules, cuts: Floats, changes: Changes) -> None:
-    """Move the standing of a row to what the rules say about ``x`` at ``at``; every change is noted."""
-    climb(row, r, event, at, x, rules, cuts, changes)
+def decide(row: Int64s, r: int, event: int, at: int, rules: Rules, changes: Changes) -> None:
+    """Move the standing of a row to what the rules say about ``changes.x`` at ``at``; every change is noted."""
+    climb(row, r, event, at, rules, changes)
+    x, limits = changes.x, changes.limits
     for t in range(len(rules.tags)):
         slot = rules.tags[t, 0]
         since = TABLES.since + slot
-        enters = holds(row, x, rules.tags[t, 1], rules.tags[t, 2], rules, cuts)
+        enters = holds(row, x, rules.tags[t, 1], rules.tags[t, 2], rules, limits)
         if row[since] == 0:
             if enters:
                 row[since] = at
-                note(changes, r, event, slot, 0, 1, at, x)
+                note(changes, r, event, slot, 0, 1, at)
         elif not enters:
             start, end = rules.tags[t, 3], rules.tags[t, 4]
-            if end == start or holds(row, x, start, end, rules, cuts):
-                note(changes, r, event, slot, 1, 0, at, x)
+            if end == start or holds(row, x, start, end, rules, limits):
+                note(changes, r, event, slot, 1, 0, at)
                 row[since] = 0

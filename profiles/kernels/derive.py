@@ -46,13 +46,13 @@ PSEUDO_GAPS = 2.0  #: how many gaps of the population weigh as much as the custo
 @compiled
 def window(row: Int64s, first: int, count: int, head: int, tiles: int, current: int, active: bool) -> int:
     """Sum (or number of non-empty) tiles among the latest ``tiles`` up to ``current``."""
-    total = 0
-    for t in range(max(current - tiles + 1, head - count + 1), head + 1):
-        value = row[first + t % count]
-        if active:
-            total += 1 if value != 0 else 0
-        else:
-            total += value
+    start = max(current - tiles + 1, head - count + 1, 0)
+    left, place, total = head + 1 - start, first + start % count, 0
+    while left > 0:  # at most two runs of neighbours: no remainder is taken per tile
+        run = min(left, first + count - place)
+        for slot in range(place, place + run):
+            total += row[slot] if not active else 1 if row[slot] != 0 else 0
+        left, place = left - run, first
     return total
 
 
@@ -60,10 +60,11 @@ def window(row: Int64s, first: int, count: int, head: int, tiles: int, current: 
 def decayed(row: Int64s, first: int, count: int, head: int, current: int, half_life: float) -> float:
     """Every tile of the ring, halved once per ``half_life`` tiles of age."""
     total, step = 0.0, 2.0 ** (-1.0 / half_life)
-    weight = step ** (current - head)
-    for t in range(head, max(head - count, 0), -1):
-        total += weight * row[first + t % count]
+    weight, slot = step ** (current - head), first + head % count
+    for _ in range(head - max(head - count, 0)):
+        total += weight * row[slot]
         weight *= step
+        slot = slot - 1 if slot > first else first + count - 1
     return total
 
 

@@ -61,7 +61,7 @@ def fold(row: Int64s, events: Events, e: int) -> int:
     kind, time, local = events.kind[e], events.time[e], events.local[e]
     advance_heads(row, time, local, TABLES.heads, TABLES.tiles, TABLES.sessions)
     amount, quantity, discount = events.amount[e], events.quantity[e], events.discount[e]
-    tally(row, TABLES.tallies, EVENT, kind, time, amount, quantity, discount, events.rating[e], events.channel[e], 1)
+    tally(row, EVENT, kind, time, amount, quantity, discount, events.rating[e], events.channel[e], 1)
     tile(row, EVENT, kind, time, local, amount, quantity, discount, 1)
     if (TABLES.active >> kind) & 1:
         mark_session(row, time, TABLES.sessions)
@@ -113,7 +113,6 @@ def contribution(gives: int, time: int, amount: int, quantity: int, discount: in
 @compiled
 def tally(
     row: Int64s,
-    tallies: Int64s,
     source: int,
     kind: int,
     time: int,
@@ -125,15 +124,16 @@ def tally(
     sign: int,
 ) -> None:
     """Counters, sums, earliest and latest; ``sign`` -1 takes a sum back (only sums of orders ever are)."""
-    for m in range(len(tallies)):
-        if tallies[m, 4] != source or not (tallies[m, 2] >> kind) & 1:
+    for i in range(TABLES.feeds.shape[2]):
+        m = TABLES.feeds[source, kind, i]
+        if m < 0:
+            break
+        if TABLES.tallies[m, 3] >= 0 and TABLES.tallies[m, 3] != channel:
             continue
-        if tallies[m, 5] >= 0 and tallies[m, 5] != channel:
-            continue
-        slot, value = tallies[m, 0], contribution(tallies[m, 3], time, amount, quantity, discount, rating)
-        if tallies[m, 1] == ADD:
+        slot, value = TABLES.tallies[m, 0], contribution(TABLES.tallies[m, 2], time, amount, quantity, discount, rating)
+        if TABLES.tallies[m, 1] == ADD:
             row[slot] += sign * value
-        elif tallies[m, 1] == MAX:
+        elif TABLES.tallies[m, 1] == MAX:
             row[slot] = max(row[slot], value)
         elif row[slot] == 0 or value < row[slot]:
             row[slot] = value
@@ -152,13 +152,14 @@ def tile(
     sign: int,
 ) -> None:
     """Rings of tiles; what is older than a ring remembers is left out, whenever it arrives."""
-    for h in range(len(TABLES.heads)):
-        hop = TABLES.heads[h, 1]
-        index, head = (local if hop >= DAY else time) // hop, row[TABLES.heads[h, 0]]
-        for r in range(len(TABLES.tiles)):
-            ring = TABLES.tiles[r]
-            if ring[1] == hop and ring[5] == source and (ring[3] >> kind) & 1 and index > head - ring[2]:
-                row[ring[0] + index % ring[2]] += sign * contribution(ring[4], time, amount, quantity, discount, 0)
+    for i in range(TABLES.fills.shape[2]):
+        r = TABLES.fills[source, kind, i]
+        if r < 0:
+            break
+        ring = TABLES.tiles[r]
+        index = (local if ring[1] >= DAY else time) // ring[1]
+        if index > row[ring[4]] - ring[2]:
+            row[ring[0] + index % ring[2]] += sign * contribution(ring[3], time, amount, quantity, discount, 0)
 
 
 @compiled
@@ -166,7 +167,7 @@ def count_order(row: Int64s, kept: Int64s, at: int, sign: int) -> None:
     """Add to ``row`` (or take back) what the order at ``kept[at]`` contributes; ``kept`` is a row, often the same."""
     time, amount, quantity, discount = kept[at + 1], kept[at + 3], kept[at + 4], kept[at + 5]
     local = time + kept[at + 6] * QUARTER
-    tally(row, TABLES.tallies, ORDER_SOURCE, ORDER, time, amount, quantity, discount, 0, 0, sign)
+    tally(row, ORDER_SOURCE, ORDER, time, amount, quantity, discount, 0, 0, sign)
     tile(row, ORDER_SOURCE, ORDER, time, local, amount, quantity, discount, sign)
 
 
@@ -192,7 +193,7 @@ def fold_order(row: Int64s, code: int, time: int, offset: int, amount: int, quan
         sort_orders(row, TABLES.orders)
     else:
         forget_order(row, time, amount)
-        tally(row, TABLES.tallies, ORDER_SOURCE, ORDER, time, amount, quantity, discount, 0, 0, 1)
+        tally(row, ORDER_SOURCE, ORDER, time, amount, quantity, discount, 0, 0, 1)
         tile(row, ORDER_SOURCE, ORDER, time, time + offset, amount, quantity, discount, 1)
     best_orders(row)
 

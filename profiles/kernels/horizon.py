@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from profiles.clock import DAY, HOUR, NEVER, Int64s
+from profiles.clock import DAY, HOUR, NEVER, SECOND, Int64s
 from profiles.compiled import compiled
 from profiles.features import FEATURE_ROWS
-from profiles.kernels.decide import HELD, Compare, Rules, compare, threshold
+from profiles.kernels.decide import HELD, Changes, Compare, Rules, compare
 from profiles.kernels.derive import Floats, Population, cart, derive_one, risk_of, usual_gap
 from profiles.kernels.rings import MONTH
 from profiles.layout import TABLES
@@ -116,7 +116,7 @@ def rises(row: Int64s, now: int, f: int, op: int, limit: float, people: Populati
     if level * gap * unit > 1e15:
         return NEVER
     guess = max(start + int(level * gap * unit), now + 1)
-    return guess if guess > until + HOUR else first_true(now, guess, start, unit, gap, how, op, limit, people)
+    return guess if guess > until + SECOND else first_true(now, guess, start, unit, gap, how, op, limit, people)
 
 
 @compiled
@@ -172,8 +172,10 @@ def tiles_leave(
     oldest = current_tile(row, now, offset, f) - tiles
     for k in range(1, min(tiles, (until - now) // hop + 2) + 1):
         left = tile_value(row, f, oldest + k)
+        if left == 0:
+            continue
         total -= left
-        if left != 0 and compare(op, factor[f] * total, limit) != truth:
+        if compare(op, factor[f] * total, limit) != truth:
             return next_edge(now, offset, hop, k, since, offsets)
     return NEVER
 
@@ -250,6 +252,8 @@ def months_pass(
 ) -> int:  # fmt: skip
     """TOP and VARIETY: look at each coming 30-day tile until no interest is left."""
     truth, before, found = compare(op, x[f], limit), x[f], NEVER
+    if now + MONTH - (now + offset) % MONTH - DAY > until:
+        return NEVER  # no shop's clock changes by a day: the next tile begins too late
     for k in range(1, MONTHS + 1):
         at = next_edge(now, offset, MONTH, k, since, offsets)
         if at > until:
@@ -288,29 +292,59 @@ def flip(
 
 
 @compiled
+def soonest_of(
+    row: Int64s, now: int, offset: int, asked: Int64s, start: int, end: int, clauses: Int64s, limits: Floats,
+    factor: Floats, people: Population, x: Floats, until: int, since: Int64s, offsets: Int64s,
+) -> int:  # fmt: skip
+    """The first moment up to ``until`` at which a clause in ``asked[start:end]`` changes; ``until`` if none does."""
+    for i in range(start, end):
+        code = asked[i]
+        if code < 0 or code >= HELD:
+            continue
+        f, op, limit = clauses[code, 0], clauses[code, 1], limits[code]
+        if not moves(f, op, x[f], limit):
+            continue
+        if FEATURE_ROWS[f, 0] == Op.SINCE.value and row[FEATURE_ROWS[f, 1]] + limit * DAY > until + SECOND:
+            continue  # most are settled here, before anything is handed over
+        until = min(until, flip(row, now, offset, f, op, limit, factor, people, x, until, since, offsets))
+    return until
+
+
+@compiled
 def horizon(
-    row: Int64s, now: int, offset: int, rules: Rules, factor: Floats, people: Population, x: Floats,
+    row: Int64s, now: int, offset: int, rules: Rules, factor: Floats, people: Population, changes: Changes,
     since: Int64s, offsets: Int64s,
 ) -> int:  # fmt: skip
     """The first moment after ``now`` at which silence may change a tag or a rung of this row, or its sample is due."""
-    soonest = row[TABLES.snapshot] if row[TABLES.snapshot] > now else NEVER
-    asked = np.zeros(len(rules.clauses), np.bool_)
+    x, limits, clauses, code = changes.x, changes.limits, rules.clauses, rules.code
+    until = row[TABLES.snapshot] if row[TABLES.snapshot] > now else NEVER
+    until = soonest_of(
+        row,
+        now,
+        offset,
+        rules.watched,
+        0,
+        len(rules.watched),
+        clauses,
+        limits,
+        factor,
+        people,
+        x,
+        until,
+        since,
+        offsets,
+    )
     for i in range(len(rules.rungs) + len(rules.tags)):
         if i < len(rules.rungs):
-            rung = rules.rungs[i]
-            start, end = rung[2], rung[3]
-            other, last = (rung[4], rung[5]) if row[TABLES.ladders + 2 * rung[0]] == rung[1] + 1 else (0, 0)
+            rung = i
+            start, end = rules.rungs[rung, 4], rules.rungs[rung, 5]
+            stands = row[TABLES.ladders + 2 * rules.rungs[rung, 0]] == rules.rungs[rung, 1] + 1
         else:
-            tag = rules.tags[i - len(rules.rungs)]
-            start, end = tag[1], tag[2]
-            other, last = (tag[3], tag[4]) if row[TABLES.since + tag[0]] != 0 else (0, 0)
-        for c in range(start, end + last - other):
-            code = rules.code[c if c < end else other + c - end]
-            if code < 0 or code >= HELD or asked[code]:
-                continue
-            asked[code] = True
-            f, op, limit = rules.clauses[code, 0], rules.clauses[code, 1], threshold(code, rules, people.cuts)
-            if moves(f, op, x[f], limit):
-                at = flip(row, now, offset, f, op, limit, factor, people, x, soonest, since, offsets)
-                soonest = min(soonest, at)
-    return soonest
+            tag = i - len(rules.rungs)
+            start, end = rules.tags[tag, 3], rules.tags[tag, 4]
+            stands = row[TABLES.since + rules.tags[tag, 0]] != 0
+        if stands and end > start:
+            until = soonest_of(
+                row, now, offset, code, start, end, clauses, limits, factor, people, x, until, since, offsets
+            )
+    return until

@@ -7,8 +7,6 @@ Knows: how each memory adds up.  Must not know: why two rows are one customer; s
 
 from __future__ import annotations
 
-import numpy as np
-
 from profiles.clock import Int64s
 from profiles.compiled import compiled
 from profiles.kernels.fold import ADD, FIELDS, MAX, best_orders, count_order, forget_order, says_more, sort_orders
@@ -96,23 +94,24 @@ def merge_sessions(row: Int64s, other: Int64s, sessions: int) -> None:
 def merge_orders(row: Int64s, other: Int64s) -> None:
     """Orders that both know were counted twice by adding up: one takes them back and tells them once."""
     forget_order(row, other[TABLES.last_order + 1], other[TABLES.largest_order + 1])
-    shared = np.zeros(ORDERS_KEPT, np.bool_)
+    shared = 0  # as bits
     for i in range(ORDERS_KEPT):
         theirs = TABLES.orders + FIELDS * i
         for at in range(TABLES.orders, TABLES.orders + FIELDS * ORDERS_KEPT, FIELDS):
             if other[theirs] != 0 and row[at] == other[theirs]:
                 merge_order(row, at, other, theirs)
-                shared[i] = True
+                shared |= 1 << i
     sort_orders(row, TABLES.orders)
     last = TABLES.orders + FIELDS * (ORDERS_KEPT - 1)
     for i in range(ORDERS_KEPT):
         theirs = TABLES.orders + FIELDS * i
         code, time = other[theirs], other[theirs + 1]
-        if code == 0 or shared[i]:
+        if code == 0 or (shared >> i) & 1:
             continue
         if time > row[last + 1] or (time == row[last + 1] and code > row[last]):
             forget_order(row, row[last + 1], row[last + 3])
-            row[last : last + FIELDS] = other[theirs : theirs + FIELDS]
+            for k in range(FIELDS):
+                row[last + k] = other[theirs + k]
             sort_orders(row, TABLES.orders)
         else:
             forget_order(row, time, other[theirs + 3])
@@ -138,7 +137,7 @@ def merge_order(row: Int64s, at: int, other: Int64s, theirs: int) -> None:
 @compiled
 def merge_interests(row: Int64s, other: Int64s, first: int, entries: int) -> None:
     """Names that both know add up; of all together those that count most now are kept (of two alike, larger codes)."""
-    now, known = 0, np.zeros(entries, np.bool_)
+    now, known = 0, 0  # known: as bits
     for at in range(first, first + 3 * entries, 3):
         now = max(now, row[at + 1], other[at + 1])
     for i in range(entries):
@@ -146,17 +145,18 @@ def merge_interests(row: Int64s, other: Int64s, first: int, entries: int) -> Non
         for at in range(first, first + 3 * entries, 3):
             if other[theirs] != 0 and row[at] == other[theirs]:
                 add_counts(row, at, other[theirs + 1], other[theirs + 2])
-                known[i] = True
+                known |= 1 << i
     for i in range(entries):
         theirs = first + 3 * i
-        if other[theirs] == 0 or known[i]:
+        if other[theirs] == 0 or (known >> i) & 1:
             continue
         least = first
         for at in range(first + 3, first + 3 * entries, 3):
             if counts_less(row, at, row, least, now):
                 least = at
         if counts_less(row, least, other, theirs, now):
-            row[least : least + 3] = other[theirs : theirs + 3]
+            for k in range(3):
+                row[least + k] = other[theirs + k]
             sorted_in(row, first, entries, least)
 
 

@@ -42,8 +42,11 @@ def advance_heads(row: Int64s, time: int, local: int, heads: Int64s, tiles: Int6
 @compiled
 def clear(row: Int64s, first: int, count: int, head: int, tile: int) -> None:
     """Empty the places of the tiles after ``head`` up to ``tile``."""
-    for t in range(max(head + 1, tile - count + 1), tile + 1):
-        row[first + t % count] = 0
+    left = min(tile - head, count)
+    slot = first + (tile - left + 1) % count
+    for _ in range(left):
+        row[slot] = 0
+        slot = slot + 1 if slot + 1 < first + count else first
 
 
 @compiled
@@ -104,16 +107,11 @@ def shifted(month: int, counts: int, now: int) -> int:
 def add_interest(row: Int64s, first: int, entries: int, code: int, weight: int, local: int) -> None:
     """Count ``weight`` for ``code``; when all places are taken the one that counts least makes room."""
     month = local // MONTH
-    place, least = -1, 0
-    for i in range(entries):
-        slot = first + 3 * i
-        if row[slot] == code:
-            place = slot
-            break
-        worth = -1 if row[slot] == 0 else decayed_counts(row[slot + 1], row[slot + 2], max(month, row[slot + 1]))
-        if place < 0 or worth < least or (worth == least and row[slot] < row[place]):
-            place, least = slot, worth
-    if row[place] != code:
+    place = first
+    while place < first + 3 * entries and row[place] != code:
+        place += 3
+    if place == first + 3 * entries:
+        place = counts_least(row, first, entries, month)
         row[place], row[place + 1], row[place + 2] = code, month, 0
         place = sorted_in(row, first, entries, place)
     if month > row[place + 1]:
@@ -123,6 +121,17 @@ def add_interest(row: Int64s, first: int, entries: int, code: int, weight: int, 
     if age < 3:
         count = (row[place + 2] >> (age * COUNT_BITS)) & COUNT_MASK
         row[place + 2] += min(weight, COUNT_MASK - count) << (age * COUNT_BITS)
+
+
+@compiled
+def counts_least(row: Int64s, first: int, entries: int, month: int) -> int:
+    """The place of the name that counts least (of two alike, the smaller code); an empty one if there is any."""
+    place, least = -1, 0
+    for slot in range(first, first + 3 * entries, 3):
+        worth = -1 if row[slot] == 0 else decayed_counts(row[slot + 1], row[slot + 2], max(month, row[slot + 1]))
+        if place < 0 or worth < least or (worth == least and row[slot] < row[place]):
+            place, least = slot, worth
+    return place
 
 
 @compiled

@@ -6,7 +6,7 @@ Knows: which number is which name.  Must not know: how anything is decided, wher
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
@@ -19,15 +19,18 @@ from profiles.kernels.decide import Rules
 from profiles.kernels.derive import Floats
 from profiles.layout import LADDERS, TABLES, TAGS
 from profiles.operators import Op
+from profiles.rules.bound import AllOf, BoundRule, bind_rule
 from profiles.rules.document import Document, Label, Rung, Tag, rung_key
 from profiles.rules.explain import Gap, Seen, because_entered, because_left
-from profiles.rules.terms import OPPOSITE, TRUE, Comparison, Rule
+from profiles.rules.terms import OPPOSITE, Comparison, Rule
 from profiles.rules.vocabulary import STEPS
 from profiles.rules.words import Language, say
 from profiles.wire import Because
 
 Names = Callable[[int], str | None]
 _STEP_NAMES = {number: name for name, number in STEPS.items()}
+_STANDS = {ladder: TABLES.ladders + 2 * i for i, ladder in enumerate(LADDERS)}  #: slot of the rung
+_ALWAYS = BoundRule("", AllOf(()), None)  #: of a rung that has been retired
 
 
 class Ruling(NamedTuple):
@@ -56,6 +59,7 @@ class RuleBook:
     rules: Rules
     clauses: dict[Comparison, int]  #: which clause answers a comparison
     every: dict[str, Rule]  #: the rule of every tag and every ``ladder.rung``
+    _bound: dict[bytes, dict[str, BoundRule]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def version(self) -> int:
@@ -95,7 +99,7 @@ class RuleBook:
 
     def rung(self, ladder: str, row: Int64s) -> str | None:
         """Where the customer stands; None before the first decision."""
-        return self._rung_names.get((ladder, int(row[TABLES.ladders + 2 * LADDERS.index(ladder)]) - 1))
+        return self._rung_names.get((ladder, row.item(_STANDS[ladder]) - 1))
 
     def ruling(self, what: int, before: int, after: int) -> Ruling:
         """A change as ``decide`` noted it, in names."""
@@ -104,9 +108,18 @@ class RuleBook:
         ladder = LADDERS[-1 - what]
         return Ruling(ladder, self._rung_names[ladder, after], "moved", self._rung_names.get((ladder, before)))
 
-    def seen(self, x: Floats, row: Int64s, cuts: Floats, names: Names = _nameless) -> Seen:
+    def bound(self, cuts: Floats) -> dict[str, BoundRule]:
+        """The rule of every tag and every ``ladder.rung`` with the numbers it compares with while ``cuts`` hold."""
+        known = self._bound.get(cuts.tobytes())
+        if known is None:
+            self._bound.clear()  # cut points change, and none ever comes back
+            limits = partial(self._limit, cuts)
+            known = self._bound[cuts.tobytes()] = {key: bind_rule(rule, limits) for key, rule in self.every.items()}
+        return known
+
+    def seen(self, x: Floats, row: Int64s, names: Names = _nameless) -> Seen:
         """A look at a customer whose features are ``x``; ``names`` turns codes of names back into texts."""
-        return Seen(x, frozenset(self.held(row)), partial(self._limit, cuts), partial(self._name, names))
+        return Seen(x, partial(self._holds, row), partial(self._name, names))
 
     def because(
         self, what: int, before: int, after: int, x: Floats, row: Int64s, cuts: Floats, names: Names = _nameless
@@ -116,14 +129,14 @@ class RuleBook:
         For a change as ``decide`` noted it, ``x`` is what was noted with it.  For standing, ask with ``before`` 0 and
         ``after`` 1 about a tag that is held, and with the same rung twice about a ladder; ``x`` is what is true now.
         """
-        ruling = self.ruling(what, before, after)
+        ruling, rules = self.ruling(what, before, after), self.bound(cuts)
         if ruling.what == "tag":
-            rule, seen = self.every[ruling.name], self.seen(x, row, cuts, names)
+            rule, seen = rules[ruling.name], self.seen(x, row, names)
             return because_entered(rule, seen) if after == 1 else because_left(rule, seen)
-        rule = self.every.get(rung_key(ruling.what, ruling.name), Rule(ruling.name, TRUE))
+        rule = rules.get(rung_key(ruling.what, ruling.name), _ALWAYS)
         asked = x.copy()  # what a rung asks about its own ladder is where the customer stood before
         asked[INDEX[ruling.what]] = before if before >= 0 else np.nan
-        return because_entered(rule, self.seen(asked, row, cuts, names))
+        return because_entered(rule, self.seen(asked, row, names))
 
     def say(self, what: Iterable[Because | Gap], language: Language, currency: str = "") -> str:
         """Reasons or gaps as one sentence."""
@@ -147,6 +160,9 @@ class RuleBook:
     def _rung_names(self) -> dict[tuple[str, int], str]:
         split = ((key.partition("."), number) for key, number in self.numbers.items() if "." in key)
         return {(ladder, number): rung for (ladder, _, rung), number in split}
+
+    def _holds(self, row: Int64s, tag: str) -> bool:
+        return row.item(TABLES.since + self.numbers[tag]) != 0
 
     def _limit(self, cuts: Floats, asked: Comparison) -> float:
         turned = Comparison(

@@ -14,7 +14,7 @@ import numpy as np
 
 from profiles.clock import Int64s
 from profiles.errors import RuleError
-from profiles.features import CUT_FEATURES, FEATURES, INDEX, Feature
+from profiles.features import CUT_FEATURES, FEATURES, INDEX, Feature, Silence
 from profiles.kernels.decide import AND, DEPTH, FREE, HELD, OR, Compare, Rules
 from profiles.layout import LADDERS
 from profiles.operators import Op
@@ -28,6 +28,8 @@ from profiles.stable import code_of
 
 #: what transitions, samples and screens show, asked by a rule or not
 ALWAYS_WANTED: Final = ("risk", "overdue", "days_since_order", "usual_gap_days", "gap_days", *CUT_FEATURES, *LADDERS)
+#: ways to read whose future is found step by step; the others' is computed
+WALKS: Final = frozenset({Op.WINDOW, Op.ACTIVE, Op.DECAYED, Op.RATIO, Op.LESS, Op.SESSIONS, Op.TOP, Op.VARIETY})
 #: a clause that is always true and one that never is, for conditions that are constants: ``events`` is always known
 CONSTANT: Final = {TRUE: Comparison("events", Compare.KNOWN), FALSE: Comparison("events", Compare.UNKNOWN)}
 
@@ -137,6 +139,14 @@ class _Making:
             return float(10.0**-self.digits * minor)
         return limit
 
+    def watched(self) -> list[int]:
+        """Clauses of conditions to enter whose answer may change in silence, in the order of ``WALKS``."""
+        spans = [(tag[1], tag[2]) for tag in self.tags] + [(rung[2], rung[3]) for rung in self.rungs]
+        asked = {code for start, end in spans for code in self.code[start:end] if 0 <= code < HELD}
+        features = {clause: FEATURES[self.rows[clause][0]] for clause in asked}
+        moving = [clause for clause, feature in features.items() if feature.silence is not Silence.STAYS]
+        return sorted(moving, key=lambda clause: (features[clause].op in WALKS, features[clause].op, clause))
+
     def arrays(self) -> Rules:
         return Rules(
             clauses=_whole(self.rows, 4),
@@ -144,6 +154,7 @@ class _Making:
             code=np.array(self.code, np.int64),
             tags=_whole(self.tags, 5),
             rungs=_whole(self.rungs, 6),
+            watched=np.array(self.watched(), np.int64),
             wanted=np.array(wanted(FEATURES[row[0]].name for row in self.rows), np.int64),
             rung_features=np.array([INDEX[ladder] for ladder in LADDERS], np.int64),
         )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles.clock import DAY, WEEK, Zone, zone
 from profiles.codec import from_blobs
-from profiles.features import FEATURES
 from profiles.intake import Event
-from profiles.kernels.advance import evaluate
+from profiles.kernels.advance import begin, evaluate
 from profiles.kinds import Kind
 from profiles.layout import TABLES
 from profiles.step import room_for
@@ -72,12 +70,13 @@ def test_nothing_changes_before_it_is_due(life: list[Event], here: Zone, rules: 
     if data.draw(st.booleans()):
         shop.silence(END + data.draw(st.integers(0, 100 * DAY)))
     rows = from_blobs(list(shop.bucket(0).blobs.values()), {})
-    x, noted = np.full(len(FEATURES), np.nan), room_for(256, len(FEATURES))
+    noted = room_for(256, shop.world.rules)
+    begin(shop.world, noted)
     for r, row in enumerate(rows):
         as_of, due = int(row[TABLES.as_of]), int(row[TABLES.due])
         for at in (due - 1, data.draw(st.integers(as_of, max(as_of, min(due - 1, LATER))))):
             early = row.copy()
-            evaluate(early, r, -1, max(at, as_of), shop.world, noted, x)
+            evaluate(early, r, -1, max(at, as_of), shop.world, noted)
             assert noted.used[0] == 0, f"{noted.what[0].tolist()} at {at}, due only at {due}"
             assert early[TABLES.due] == due or noted.used[1] > 0, "looking does not put anything off"
 
