@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test fuzz check format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -24,9 +24,14 @@ help:
 demo: $(READY)
 	@$(BIN)/mien demo $(if $(ONCE),--once)
 
-# Run every test, skipped ones with their reason; ARGS="-k tags -x" is handed to pytest.
+# KAFKA, STORE and LANES reach the tests because make exports what its command line sets.
+# Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis.
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Throw FUZZ=1000000 records at the decoder and what stands behind it; SEED=7 repeats a run, FROM=120 goes on at a block.
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --count $(or $(FUZZ),1000000) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
 
 # Check style, formatting and types.
 check: $(READY)

@@ -14,6 +14,8 @@ from api.house import House
 from api.shapes import Check, Readiness
 from profiles.clock import SECOND, Millis
 from profiles.store import keys
+from profiles.store.address import WrongStore
+from profiles.store.alarms import WAITING
 from profiles.store.base import Checkpoint
 
 BELIEVED: Final = SECOND  #: anybody may ask, so the store is asked once a second at most
@@ -42,6 +44,7 @@ class Health:
             checks["shop"] = await _guarded(self._shop())
             checks["rules"] = await _guarded(self._rules())
             checks["workers"] = await _guarded(self._workers(now), required=False)
+            checks["alarms"] = await _guarded(self._alarms(now), required=False)
         if any(check.required and not check.ok for check in checks.values()):
             return Readiness("not_ready", checks)
         return Readiness("ready" if all(check.ok for check in checks.values()) else "degraded", checks)
@@ -50,6 +53,8 @@ class Health:
         started = perf_counter()
         try:
             await self._house.ping()
+        except WrongStore as fault:
+            return Check(ok=False, message=str(fault))
         except Exception:
             return Check(ok=False, message="Redis does not answer; is MIEN_REDIS right, and does it run?")
         return Check(ok=True, seen={"answered_in_ms": round(1000 * (perf_counter() - started), 1)})
@@ -73,6 +78,14 @@ class Health:
             said = f"{len(without)} of {len(buckets)} buckets have no worker, so their profiles grow old: run `mien worker`"
             return Check(ok=False, required=False, message=said, seen=seen)
         return Check(ok=True, required=False, seen=seen)
+
+    async def _alarms(self, now: Millis) -> Check:
+        """Names only: anybody may ask."""
+        names = [alarm.name for alarm in await self._house.alarms.ringing(now)]
+        if WAITING in names:
+            said = "a worker waits for Kafka or Redis; `mien doctor` says more"
+            return Check(ok=False, required=False, message=said, seen={"ringing": names})
+        return Check(ok=True, required=False, seen={"ringing": names})
 
 
 async def _guarded(looking: Any, *, required: bool = True) -> Check:

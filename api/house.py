@@ -22,6 +22,7 @@ from profiles.kernels.__main__ import warm
 from profiles.reader import Reader
 from profiles.settings import Settings
 from profiles.store.access import find_key
+from profiles.store.alarms import Alarms
 from profiles.store.desk import Desk
 from profiles.store.desk_reads import DeskReads
 from profiles.store.redis import RedisStore, connect
@@ -40,6 +41,7 @@ class House:
 
     Raises:
         UnknownScope: MIEN_API_KEYS has an entry that cannot be understood.
+        WrongStore: MIEN_REDIS cannot be understood.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -51,6 +53,7 @@ class House:
         self.keys = KeyBook(partial(find_key, self._client), configured(settings.api_keys), clock)
         self.desk = Desk(self._client)
         self.alerts = DeskReads(self._client)
+        self.alarms = Alarms(self._client)
         self.profile_streams = ProfileWatch(self.reader)
         self.alert_streams = AlertFeed(self.alerts)
         self._reader = Reader(self.store, self.registry, settings, clock)
@@ -69,6 +72,7 @@ class House:
 
         Raises:
             StoreDown, or another error that ``away`` knows: Redis does not answer.
+            WrongStore: MIEN_REDIS is for another kind of store.
             MetaMismatch: the store belongs to a shop with other settings.
             Warming: it is too early.
         """
@@ -87,9 +91,11 @@ class House:
     async def close(self) -> None:
         """Let go of everything."""
         self.end_streams()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # again: `asyncio.wait_for` of Python 3.11 may swallow a cancellation
+            for task in self._tasks:
+                task.cancel()
+            _, left = await asyncio.wait(self._tasks, timeout=1.0)
+            self._tasks = list(left)
         await self._client.aclose()
 
     async def ping(self) -> None:
@@ -117,6 +123,7 @@ class House:
 
     async def _is_this_shop(self) -> bool:
         """False while no worker has fixed the shop's facts: then there is nothing to read wrongly."""
+        await self.registry.reach(self.settings.buckets)
         facts = await self.registry.facts()
         for name in ("buckets", "timezone", "currency"):
             mine = str(getattr(self.settings, name))

@@ -11,6 +11,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     wire codec sidecar                  bytes: messages that leave, rows, traits in words
     population                          cut points learned from all customers together
     privacy -> intake -> inputs         from an app's record to columns of events
+    quarantine                          an event that cannot be worked with is cut out of its batch
     replay                              history in the order it happened, whatever order it arrives in
     alerts deliveries reasons           what happens when a transition is somebody's business
     rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
@@ -18,4 +19,5 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     store/                              checkpoints and atomic commits: memory and Redis
     step                                one batch of one bucket: all updates go through here
     view -> reader                      a profile as people read it
+    verify/                             the judge: everything recomputed from the log and laid beside what is stored
 """

@@ -19,12 +19,15 @@ from profiles.codec import pack_matrix, unpack
 from profiles.errors import LayoutError
 from profiles.intake import Event
 from profiles.kernels.fold import Events
+from profiles.kinds import Channel, Kind
+from profiles.measures import TRAITS
 from profiles.stable import code_of
 
 COLUMNS: Final = (
     "who", "kind", "time", "amount", "quantity", "discount", "rating", "channel", "key", "order", "offset", "lines", "traits",
 )  # fmt: skip
 _C: Final = {name: i for i, name in enumerate(COLUMNS)}
+_LIMITS: Final = {"who": 0, "kind": len(Kind), "channel": len(Channel), "lines": 2**16, "traits": 2**16}  #: 0: profiles
 
 Patch = tuple[tuple[str, str | int | float | bool], ...]
 
@@ -130,7 +133,7 @@ def _packed(rows: Sequence[tuple[int, ...]], width: int) -> bytes:
 
 
 def _matrix(data: bytes, count: int, width: int) -> Int64s:
-    if len(data) < 2 * count:
+    if not 0 <= 2 * count <= len(data):
         raise LayoutError(f"{len(data)} bytes are no matrix of {count} rows")
     lengths = np.frombuffer(data, "<u2", count).astype(np.int64)
     return unpack(data[2 * count :], np.cumsum(lengths), width)
@@ -168,6 +171,22 @@ def gather(batches: list[Batch], applied: Mapping[str, int], zone: Zone, until: 
     return gathering.work(zone)
 
 
+def _sound(batch: Batch, table: Int64s) -> None:
+    """Kernels look up what these columns point at, and do not look where that is.
+
+    Raises:
+        LayoutError: a number points outside, or the lines and traits are not those that the events speak of.
+    """
+    for name, limit in _LIMITS.items():
+        column = table[:, _C[name]]
+        if len(column) and not 0 <= int(column.min()) <= int(column.max()) < (limit or len(batch.profiles)):
+            raise LayoutError(f"a batch has an event whose {name} is out of range")
+    if any(not 0 <= event < batch.count for event in batch.patches):
+        raise LayoutError("a batch has traits of an event that is not there")
+    if [table[:, _C["lines"]].sum(), table[:, _C["traits"]].sum()] != [batch.line_count, batch.trait_count]:
+        raise LayoutError("a batch does not have the lines and traits that its events speak of")
+
+
 class _Gathering:
     """Columns that grow."""
 
@@ -186,8 +205,7 @@ class _Gathering:
         source = f"{batch.topic}/{batch.partition}"
         self.clocks[source] = max(self.clocks.get(source, 0), batch.clock)
         table = _matrix(batch.numbers, batch.count, len(COLUMNS))
-        if [table[:, _C["lines"]].sum(), table[:, _C["traits"]].sum()] != [batch.line_count, batch.trait_count]:
-            raise LayoutError("a batch does not have the lines and traits that its events speak of")
+        _sound(batch, table)
         fresh = table[:, _C["offset"]] > self.cursors.get(source, self.applied.get(source, -1))
         self.repeated += batch.count - int(fresh.sum())
         if self.until is not None:
@@ -195,7 +213,10 @@ class _Gathering:
         if not fresh.any():
             return
         self.lines.append(_kept(_matrix(batch.lines, batch.line_count, 3), table[:, _C["lines"]], fresh))
-        self.traits.append(_kept(_matrix(batch.traits, batch.trait_count, 2), table[:, _C["traits"]], fresh))
+        traits = _matrix(batch.traits, batch.trait_count, 2)
+        if len(traits) and not 1 <= int(traits[:, 0].min()) <= int(traits[:, 0].max()) <= len(TRAITS):
+            raise LayoutError("a batch has a trait that nobody counts")
+        self.traits.append(_kept(traits, table[:, _C["traits"]], fresh))
         here = np.array([self.rows.setdefault(profile, len(self.rows)) for profile in batch.profiles], np.int64)
         table[:, _C["who"]] = here[table[:, _C["who"]]]
         place = self.total - 1 + np.cumsum(fresh)

@@ -37,6 +37,11 @@ class Settings(BaseModel):
     clock: Literal["wall", "stream"] = Field("wall", description="What drives the sweep: the wall, or a replay.")
     learn: bool = Field(True, description="Let the population cut points follow the stream.")
 
+    faults_per_minute: int = Field(
+        20, ge=0, description="More events than this that cannot be handled stop a worker; 0: any number."
+    )
+    accept_loss: bool = Field(False, description="Go on although unread records are gone; they are counted.")
+
     timezone: str = Field("Asia/Shanghai", description="The shop's time zone: where its days begin.")
     currency: str = Field("CNY", pattern="^[A-Z]{3}$", description="The currency amounts are kept in.")
     rates: str = Field("", description="Fixed rates into it, e.g. USD:7.1,EUR:7.8; others go to dead letters.")

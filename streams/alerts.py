@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx2
-from redis.asyncio import Redis
 
 from profiles.alerts import Policy, Raise, Refuse, Resolve, Rules, ask, decide
 from profiles.clock import HOUR, Clock
 from profiles.deliveries import lanes_for
 from profiles.errors import Stale
 from profiles.settings import Settings
+from profiles.store.client import Client
 from profiles.store.desk import Desk
 from profiles.store.desk_reads import DeskReads
 from profiles.wire import Transition
@@ -49,7 +49,7 @@ class AlertDesk:
     def __init__(
         self,
         settings: Settings,
-        redis: Redis,
+        redis: Client,
         clock: Clock,
         rules: Rules,
         http: httpx2.AsyncClient,

@@ -13,11 +13,9 @@ Must not know: anything the parts know.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
@@ -25,10 +23,10 @@ from profiles.clock import system_clock
 from profiles.kernels.__main__ import warm
 from profiles.logs import to_stderr
 from profiles.settings import load
-from streams.batches import FetchScheduler, PassThrough
+from streams.batches import PassThrough
+from streams.framework import faust_app, rewind
 from streams.patience import EXIT_RESTART, leave, surely
 from streams.topics import PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
-from streams.transport import PromptTransport
 from streams.worker import Worker
 
 settings = load()
@@ -37,37 +35,7 @@ warm()  # before the group is joined: a member that compiles for half a minute w
 KAFKA_FAULTS = (KafkaError, OSError)
 
 
-def _faust_app() -> faust.App:
-    prompt: dict[str, Any] = {
-        "broker_session_timeout": 6.0,
-        "broker_rebalance_timeout": 2.0,
-        "broker_heartbeat_interval": 1.0,
-    }
-    patient: dict[str, Any] = {"broker_session_timeout": 30.0, "broker_rebalance_timeout": 60.0}
-    app = faust.App(
-        settings.group,
-        broker=[f"kafka://{server.strip()}" for server in settings.broker.split(",")],
-        store="memory://",
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        table_standby_replicas=1,
-        ConsumerScheduler=FetchScheduler,
-        broker_max_poll_records=4000,
-        stream_buffer_maxsize=8,
-        consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=os.environ.get("MIEN_INSTANCE") or None,
-        broker_commit_interval=1.0,
-        worker_redirect_stdouts=False,
-        datadir=str(settings.data_dir / "faust"),
-        **(prompt if settings.embedded else patient),
-    )
-    if settings.embedded:
-        app.transport = PromptTransport(app.conf.broker_consumer, app)
-    return app
-
-
-app: Any = _faust_app()  # its decorators are untyped
+app: Any = faust_app(settings)  # its decorators are untyped
 worker = Worker(settings, system_clock, KAFKA_FAULTS)
 raw = PassThrough()
 
@@ -89,7 +57,7 @@ async def update(fetches: Any) -> None:
     async for fetch in fetches.events():
         wanted = await surely(worker.update(fetch.message.partition, fetch.value))
         if wanted is not None:
-            await app.consumer.seek(TP(PROFILE_INPUTS, fetch.message.partition), wanted)
+            await rewind(app, PROFILE_INPUTS, fetch.message.partition, wanted)
 
 
 @app.agent(_topic(TRANSITIONS))
@@ -115,7 +83,7 @@ async def revoked(_: Any, revoked: Any, *__: Any, **___: Any) -> None:
 @app.on_rebalance_complete.connect
 async def assigned(_: Any, *__: Any, **___: Any) -> None:
     """Go to where Redis says each bucket is; what Kafka remembers is only a hint."""
-    for topic, partition, offset in await worker.positions(app.assignor.assigned_actives()):
+    for topic, partition, offset in await surely(worker.positions(app.assignor.assigned_actives())):
         await app.consumer.seek(TP(topic, partition), offset)
 
 
@@ -136,6 +104,12 @@ async def silence() -> None:
 async def deliver() -> None:
     """Send webhooks and texts that are due."""
     await _every(0.5, worker.deliver)
+
+
+@app.task
+async def complain() -> None:
+    """Say what is being waited for."""
+    await _every(2.0, worker.complain)
 
 
 @app.task

@@ -1,35 +1,35 @@
 """One bucket and its single writer: events and silence become commits.
 
 Knows: checkpoints, what to do when the store moved.  Must not know: Faust, topics, HTTP.
-The beats of every piece of work: load, step, commit; a refused commit means that somebody else, or an older store,
-holds the truth, and then everything kept here is dropped and read again.
+The beats of every piece of work: plan, commit; a refused commit means that somebody else, or an older store, holds the
+truth, and then everything kept here is dropped and read again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from profiles import inputs
 from profiles.clock import NEVER, SECOND, Clock, Zone
-from profiles.codec import from_blobs
-from profiles.layout import TABLES
+from profiles.errors import LayoutError
+from profiles.quarantine import table_of
 from profiles.replay import Waiting, stream_time
-from profiles.step import Rows, Step
 from profiles.store import keys
+from streams.alone import Reach
+from streams.groups import Done, groups
+from streams.plan import Planner
+from streams.sift import Aside, Placed, ours, sift, tried, unreadable
 
 if TYPE_CHECKING:
     from profiles.store.base import Checkpoint, Commit, ProfileStore
     from profiles.store.worlds import Worlds
 
-COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
 SWEEP_LIMIT = 500
-NOBODY = Rows([], np.zeros((0, TABLES.size), np.int64))
 QUIET = 5 * SECOND  #: a replay that brings nothing for so long has ended
+NOTHING = inputs.Control("nothing", 0)  #: stands where a record could not be read: only its offset counts
 
 
 class Behind(Exception):
@@ -41,14 +41,13 @@ class Behind(Exception):
 
 
 @dataclass(frozen=True)
-class Done:
-    """What one piece of work came to, for metrics."""
+class Place:
+    """Where a bucket is to go on, if not where its checkpoint says."""
 
-    applied: int = 0
-    duplicates: int = 0
-    transitions: int = 0
-    swept: int = 0
-    messages: bool = False
+    next: int
+    lost: int = 0  #: records that are gone and were not read
+    forget: tuple[str, ...] = ()  #: sources that begin anew
+    topics: Mapping[str, int] = field(default_factory=dict)  #: codes of the topics' ids
 
 
 class Bucket:
@@ -64,21 +63,27 @@ class Bucket:
         *,
         replay: bool,
         sources: int = 0,
+        aside: Aside | None = None,
     ) -> None:
-        """``replay``: follow the stream's time; ``sources`` is then the number of source partitions."""
+        """``replay``: follow the stream's time; ``sources`` is then the number of source partitions.
+
+        Without ``aside`` a fault of ours is raised, with it what is to blame goes there and the rest goes on.
+        """
         self.number = number
         self.lock = asyncio.Lock()
         self.checkpoint: Checkpoint | None = None
         self._store = store
         self._worlds = worlds
+        self._planner = Planner(number, store, worlds, zone)
         self._clock = clock
-        self._zone = zone
         self._replay = replay
+        self._aside = aside
         self._waiting = Waiting(sources)
         self._read = 0  #: in a replay: the first record that was not read; the checkpoint may be behind
         self._heard = 0  #: wall time of the last record
         self._named: set[int] = set()
         self._renewing = 0  #: where the walk through the roster stands
+        self._reach = Reach(number, clock, aside)
 
     async def open(self) -> Checkpoint:
         """The checkpoint, read from the store if it is not at hand."""
@@ -89,11 +94,19 @@ class Bucket:
             self.checkpoint = replace(self.checkpoint, rules=live)
         return self.checkpoint
 
+    async def reopen(self) -> Checkpoint:
+        """The checkpoint as it is stored now, whatever was kept here."""
+        async with self.lock:
+            self._drop()
+            return await self.open()
+
     def now(self) -> int:
         """What time it is here: the wall's, or in a replay the stream's."""
         if not self._replay or self.checkpoint is None:
             return self._clock()
         return stream_time(self.checkpoint.clocks, self._clock())
+
+    # --- events ------------------------------------------------------------------------------------------------------
 
     async def apply(self, records: Sequence[tuple[int, bytes]]) -> Done:
         """Fold records of profile-inputs (offset, bytes), in order; known ones are skipped.
@@ -107,26 +120,46 @@ class Bucket:
             wanted = max(checkpoint.next, self._read)
             if records and records[0][0] > wanted:
                 raise Behind(checkpoint.next)
-            fresh = [(offset, inputs.decode(raw)) for offset, raw in records if offset >= wanted]
+            fresh = await self._understood([(offset, raw) for offset, raw in records if offset >= wanted])
             return await (self._apply_in_time(fresh) if self._replay else self._apply_at_once(fresh))
+
+    async def _understood(self, records: Sequence[tuple[int, bytes]]) -> list[tuple[int, inputs.Record]]:
+        """Records that can be read; of others only that they were there."""
+        out: list[tuple[int, inputs.Record]] = []
+        found = []
+        for offset, raw in records:
+            try:
+                record = inputs.decode(raw)
+                if self._replay and isinstance(record, inputs.Batch):
+                    table_of(record)  # it is looked into before it is folded
+            except LayoutError as error:
+                if self._aside is None:
+                    raise
+                found.append(unreadable(self.number, offset, raw, error))
+                record = NOTHING
+            out.append((offset, record))
+        if found and self._aside is not None:
+            await self._aside.set_aside(found)
+        return out
 
     async def _apply_at_once(self, fresh: list[tuple[int, inputs.Record]]) -> Done:
         done = Done()
-        for offset, group in _groups(fresh):
+        for offset, group in groups(fresh):
             if isinstance(group, inputs.Control):
-                await self._obey(group, offset + 1)
+                await self._obey(offset, group, offset + 1)
             else:
-                done = _sum(done, await self._fold(group, offset + 1))
+                done += await self._fold(group, offset + 1)
         return done
 
     async def _apply_in_time(self, fresh: list[tuple[int, inputs.Record]]) -> Done:
         """Hold everything until all sources have passed its time (see ``profiles.replay``)."""
         for offset, record in fresh:
-            self._read = offset + 1
             if isinstance(record, inputs.Control):
-                await self._obey(record, self._next())
+                held = self._waiting.batches
+                await self._obey(offset, record, held[0][0] if held else offset + 1)
             else:
                 self._waiting.add(offset, record)
+            self._read = offset + 1
         if fresh:
             self._heard = self._clock()
         until = self._waiting.watermark(self._clock())
@@ -135,8 +168,7 @@ class Bucket:
     async def _release(self, until: int) -> Done:
         done = Done()
         for moment in self._waiting.slices(until, (await self.open()).offsets):
-            batches = [batch for _, batch in self._waiting.batches]
-            done = _sum(done, await self._fold(batches, None, moment, moment == until))
+            done += await self._fold(self._waiting.batches, None, moment, moment == until)
             self._waiting.forget((await self.open()).offsets)
         return done
 
@@ -157,43 +189,79 @@ class Bucket:
         self.checkpoint, self._read = None, 0
         self._waiting = Waiting(self._waiting.sources)
 
-    async def _obey(self, control: inputs.Control, then: int) -> None:
+    async def _obey(self, offset: int, control: inputs.Control, then: int) -> None:
+        """Decide by another version from here on; one that the store does not have (any more) is passed by."""
         checkpoint = await self.open()
         fields = {"next": then}
-        if control.what in ("rules", "cuts") and control.version > getattr(checkpoint, control.what):
-            fields[control.what] = control.version
-        step = await self._begin(NOBODY)
+        wanted = {"rules": checkpoint.rules, "cuts": checkpoint.cuts}
+        if control.version > wanted.get(control.what, control.version):
+            wanted[control.what] = control.version
+            try:
+                await self._worlds.world(**wanted)
+                fields[control.what] = control.version
+            except Exception as error:
+                if self._aside is None or not ours(error):
+                    raise
+                await self._aside.set_aside([unreadable(self.number, offset, inputs.encode(control), error)])
+        fields = _begun(checkpoint, fields)
+        step = await self._planner.nothing(checkpoint, self.now())
         await self._commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
 
     async def _fold(
-        self, batches: list[inputs.Batch], then: int | None, until: int | None = None, clocks_too: bool = True
+        self, placed: list[Placed], then: int | None, until: int | None = None, clocks_too: bool = True
     ) -> Done:
         """One commit: ``then`` is the offset to read next (None: work it out), ``until`` bounds a replay's slice."""
         checkpoint = await self.open()
-        work = inputs.gather(batches, checkpoint.offsets, self._zone, until)
-        step = await self._begin(await self._rows_of(work))
-        step.events(work, "live")
+        passed: dict[str, int] = {}
+        try:
+            work, commit = await self._planned(checkpoint, placed, until)
+        except Exception as error:
+            if self._aside is None or not ours(error):
+                raise
+            placed, passed = await self._sifted(checkpoint, placed, until)
+            work, commit = await self._planned(checkpoint, placed, until)
+        await self._learn_names(work.names)
+        cursors = {name: max(work.cursors.get(name, -1), passed.get(name, -1)) for name in (*work.cursors, *passed)}
         if then is None:
-            self._waiting.forget(checkpoint.offsets | work.cursors)
+            self._waiting.forget(checkpoint.offsets | cursors)
             then = self._next()
-        fields = {"next": then, "rules": checkpoint.rules}
-        if checkpoint.version == 0:
-            fields["renewed"] = checkpoint.rules
-        fields |= {f"s:{source}": at for source, at in work.cursors.items()}
+        fields = _begun(checkpoint, {"next": then, "rules": checkpoint.rules})
+        fields |= {f"s:{source}": at for source, at in cursors.items()}
         if clocks_too:
             clocks = self._waiting.clocks if until is not None else work.clocks
             fields |= {f"c:{source}": max(at, checkpoint.clocks.get(source, 0)) for source, at in clocks.items()}
-        if batches:
-            fields["received"], fields["at"] = max(batch.received for batch in batches), self._clock()
-        await self._learn_names(work.names)
-        await self._commit(step.commit(checkpoint.version, fields), checkpoint, fields)
-        return Done(step.applied, step.duplicates, step.seq - checkpoint.seq, 0, step.seq > checkpoint.seq)
+        if placed:
+            fields["received"], fields["at"] = max(batch.received for _, batch in placed), self._clock()
+        await self._commit(replace(commit, set=commit.set | fields), checkpoint, fields)
+        counted = commit.add.get("applied", 0), commit.add.get("duplicates", 0)
+        return Done(*counted, commit.seq - checkpoint.seq, 0, commit.seq > checkpoint.seq)
 
-    async def _rows_of(self, work: inputs.Work) -> Rows:
-        rows = await self._load(work.profiles)
-        patched = sorted({int(work.events.row[event]) for event, _ in work.patches})
-        known = await self._store.sidecars(self.number, [work.profiles[row] for row in patched])
-        return replace(rows, sidecars={work.profiles[row]: blob for row, blob in zip(patched, known, strict=True)})
+    async def _planned(
+        self, checkpoint: Checkpoint, placed: Sequence[Placed], until: int | None
+    ) -> tuple[inputs.Work, Commit]:
+        batches = [batch for _, batch in placed]
+        work, step = await self._planner.events(checkpoint, batches, self.now(), until)
+        return work, step.commit(checkpoint.version)
+
+    async def _sifted(
+        self, checkpoint: Checkpoint, placed: list[Placed], until: int | None
+    ) -> tuple[list[Placed], dict[str, int]]:
+        """The batches less the events that fail, which are safe elsewhere now, and how far those went per source."""
+
+        async def plan(some: Sequence[Placed]) -> None:
+            await self._planned(checkpoint, some, until)
+
+        kept, found = await sift(self.number, placed, checkpoint.offsets, tried(plan))
+        if self._aside is not None:
+            await self._aside.set_aside(found)
+        if until is not None:  # others of that source may wait that come before them
+            self._waiting.batches = kept
+            return kept, {}
+        passed: dict[str, int] = {}
+        for each in found:
+            if each.source:
+                passed[each.source] = max(passed.get(each.source, -1), each.letter.offset)
+        return kept, passed
 
     async def _learn_names(self, names: dict[int, str]) -> None:
         new = {code: name for code, name in names.items() if code not in self._named}
@@ -201,18 +269,24 @@ class Bucket:
             await self._store.learn_names(new)
             self._named.update(new)
 
+    # --- silence -----------------------------------------------------------------------------------------------------
+
     async def sweep(self) -> Done:
         """Let silence act on profiles that are due; at most SWEEP_LIMIT of them."""
         async with self.lock:
             checkpoint, now = await self.open(), self.now()
-            due = await self._store.due(self.number, now, SWEEP_LIMIT)
+            due = await self._store.due(self.number, now, SWEEP_LIMIT + self._reach.alone)
             if not due:
                 return Done()
-            rows = await self._load(due)
-            step = await self._begin(rows)
-            step.silence(np.full(len(due), now, np.int64), "sweep")
-            await self._commit(step.commit(checkpoint.version), checkpoint, {})
-            return Done(0, 0, step.seq - checkpoint.seq, len(due), step.seq > checkpoint.seq)
+
+            async def plan(profiles: Sequence[str]) -> Commit:
+                return (await self._planner.silence(checkpoint, profiles, now)).commit(checkpoint.version)
+
+            reached, commit = await self._reach(due, plan)
+            if not reached:
+                return Done()
+            await self._commit(commit, checkpoint, {})
+            return Done(0, 0, commit.seq - checkpoint.seq, len(reached), commit.seq > checkpoint.seq)
 
     async def renew(self) -> Done:
         """Ask new rules about some customers that older rules decided; Done(swept=0) when there are none left."""
@@ -221,28 +295,33 @@ class Bucket:
             if checkpoint.renewed == checkpoint.rules or checkpoint.version == 0:
                 return Done()
             self._renewing, profiles = await self._store.roster(self.number, self._renewing, SWEEP_LIMIT)
-            rows = await self._load(profiles)
-            step = await self._begin(rows)
-            step.renewal(np.full(len(profiles), now, np.int64))
             fields = {"renewed": checkpoint.rules} if self._renewing == 0 else {}
-            await self._commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
-            return Done(0, 0, step.seq - checkpoint.seq, max(len(profiles), 1), step.seq > checkpoint.seq)
 
-    async def _load(self, profiles: list[str]) -> Rows:
-        blobs = await self._store.load(self.number, profiles)
-        return Rows(profiles, from_blobs(blobs, self._worlds.layouts))
+            async def plan(profiles: Sequence[str]) -> Commit:
+                return (await self._planner.renewal(checkpoint, profiles, now)).commit(checkpoint.version, fields)
 
-    async def _begin(self, rows: Rows) -> Step:
-        """A step from where the bucket stands, by the rules and params it decides with."""
-        checkpoint = await self.open()
-        world = await self._worlds.world(checkpoint.rules, checkpoint.cuts)
-        return Step(self.number, rows, world, await self._worlds.book(checkpoint.rules), checkpoint.seq, self.now())
+            reached, commit = await self._reach(profiles, plan)
+            await self._commit(commit, checkpoint, fields)
+            return Done(0, 0, commit.seq - checkpoint.seq, max(len(reached), 1), commit.seq > checkpoint.seq)
+
+    # --- commits -----------------------------------------------------------------------------------------------------
+
+    async def settle(self, place: Place) -> None:
+        """Go on there."""
+        async with self.lock:
+            checkpoint = await self.open()
+            fields = _begun(checkpoint, {"next": place.next})
+            fields |= {f"s:{source}": -1 for source in place.forget}
+            fields |= {f"t:{topic}": code for topic, code in place.topics.items()}
+            commit = (await self._planner.nothing(checkpoint, self.now())).commit(checkpoint.version, fields)
+            await self._commit(replace(commit, add=commit.add | {"lost": place.lost}), checkpoint, fields)
+            self._drop()
 
     async def _commit(self, commit: Commit, before: Checkpoint, fields: dict[str, int]) -> None:
         try:
             version = await self._store.commit(commit)
-        except Exception:
-            self._drop()  # refused, or perhaps written: only the store knows
+        except BaseException:  # refused, or perhaps written: only the store knows; a cancelled task knows least
+            self._drop()
             raise
         self.checkpoint = replace(
             before,
@@ -259,30 +338,9 @@ class Bucket:
         )
 
 
-def _groups(
-    records: list[tuple[int, inputs.Record]],
-) -> Iterator[tuple[int, list[inputs.Batch] | inputs.Control]]:
-    """Runs of batches small enough for one commit, and controls alone, each with its last offset."""
-    run: list[inputs.Batch] = []
-    size, last = 0, 0
-    for offset, record in records:
-        if isinstance(record, inputs.Control):
-            if run:
-                yield last, run
-            yield offset, record
-            run, size = [], 0
-            continue
-        if run and size + len(record.profiles) > COMMIT_LIMIT:
-            yield last, run
-            run, size = [], 0
-        run.append(record)
-        size += len(record.profiles)
-        last = offset
-    if run:
-        yield last, run
-
-
-def _sum(a: Done, b: Done) -> Done:
-    return Done(
-        a.applied + b.applied, a.duplicates + b.duplicates, a.transitions + b.transitions, 0, a.messages or b.messages
-    )
+def _begun(checkpoint: Checkpoint, fields: dict[str, int]) -> dict[str, int]:
+    """Fields of a bucket's first commit say by which rules it begins: it holds nobody whom older ones decided."""
+    if checkpoint.version:
+        return fields
+    rules = fields.get("rules", checkpoint.rules)
+    return fields | {"rules": rules, "renewed": rules}

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from redis.exceptions import RedisError
+from redis.exceptions import MovedError, RedisError
 
 from profiles.errors import MienError
+from profiles.store.client import A_CLUSTER
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -116,6 +117,34 @@ def doctor(
     raise typer.Exit(doctor(quiet=quiet))
 
 
+@app.command()
+def verify(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(exists=True, dir_okay=False, help="Events, one a line, instead of the raw topics."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One object instead of a table.")] = False,
+    profiles: Annotated[int | None, typer.Option(min=1, help="Compare only so many customers; default all.")] = None,
+    oracle: Annotated[
+        str,
+        typer.Option(help="How many customers pandas recomputes from the raw events (milliseconds each), or `all`."),
+    ] = "200",
+) -> None:
+    """Recompute everything from the log and compare it with what is stored and told; exit code 0, 1 or 2.
+
+    The raw event topics are read from their beginning and understood anew, profile-inputs is lived through again in
+    memory, and profiles, tags, due times, counters, timelines, transitions, samples, dead letters and alerts are
+    compared with what comes out. Nothing is written, no consumer group is joined, and the system may go on working: of
+    every customer the log is taken up to the checkpoint at which they were read.
+
+    0: equal. 1: differences, shown by kind. 2: something that matters cannot be judged; the message says what to do.
+    """
+    from streams.commands.verify import Wish, verify
+
+    most = None if oracle == "all" else int(oracle)
+    raise typer.Exit(verify(Wish(tuple(files or ()), json, profiles, most)))
+
+
 @tags.command("check")
 def tags_check(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
     """Check a tags file without publishing it: every fault with its line, column and the nearest right name."""
@@ -164,7 +193,7 @@ def main() -> None:
     try:
         app()
     except (MienError, RedisError, OSError) as fault:
-        typer.secho(f"mien: {fault}", fg="red", err=True)
+        typer.secho(f"mien: {A_CLUSTER if isinstance(fault, MovedError) else fault}", fg="red", err=True)
         if isinstance(fault, RedisError):
             typer.secho("      is MIEN_REDIS right? `mien doctor` looks at everything", err=True)
         raise SystemExit(1) from None

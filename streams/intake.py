@@ -12,31 +12,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from profiles import inputs
 from profiles.errors import Rejected
-from profiles.intake import Intake
+from profiles.intake import Event, Intake
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
 from profiles.wire import DeadLetter
+from streams.quarantine import KEPT_BYTES, Sender, headers
+from streams.sift import FAULT, Aside, Poison, said
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS
 
 STRETCH = 1000  #: most events of one record of profile-inputs
-KEPT_BYTES = 3 << 20  #: most bytes of a dead letter's value; more than any broker of ours accepts from an app
-
-
-class Sender(Protocol):
-    """The part of an aiokafka producer that is needed here."""
-
-    def send_and_wait(
-        self,
-        topic: str,
-        value: bytes | None = None,
-        key: bytes | None = None,
-        partition: int | None = None,
-        headers: Sequence[tuple[str, bytes]] | None = None,
-    ) -> Awaitable[Any]: ...
 
 
 @dataclass
@@ -45,6 +33,7 @@ class Read:
 
     drafts: dict[int, inputs.Draft] = field(default_factory=dict)
     dead: list[tuple[DeadLetter, bytes]] = field(default_factory=list)
+    faults: list[Poison] = field(default_factory=list)
     clock: int = 0
     received: int = 0
 
@@ -52,16 +41,25 @@ class Read:
 class IntakeHop:
     """Reads stretches of one source partition after another and sends them on."""
 
-    def __init__(self, intake: Intake, buckets: int, sender: Sender, *, replay: bool = False) -> None:
-        """``replay``: tell every bucket how far each source is, also those that it has nothing for."""
+    def __init__(
+        self, intake: Intake, buckets: int, sender: Sender, aside: Aside | None = None, *, replay: bool = False
+    ) -> None:
+        """``replay``: tell every bucket how far each source is, also those that it has nothing for.
+
+        Without ``aside`` a fault of ours is raised, with it the record to blame goes there and the rest goes on.
+        """
         self._replay = replay
         self._intake = intake
         self._buckets = buckets
         self._sender = sender
+        self._aside = aside
         self._clocks: dict[tuple[str, int], int] = {}
 
-    def read(self, records: Sequence[Any]) -> Read:
-        """Understand records of one source partition; what cannot be used is set apart with its reason."""
+    def read(self, records: Sequence[Any], *, carefully: bool = False) -> Read:
+        """Understand records of one source partition; what cannot be used is set apart with its reason.
+
+        ``carefully``: see of each event that it can be sent on as well.
+        """
         topic, partition = records[0].topic, records[0].partition
         out = Read(clock=self._clocks.get((topic, partition), 0))
         for record in records:
@@ -69,11 +67,20 @@ class IntakeHop:
             out.received = max(out.received, record.timestamp)
             try:
                 event = self._intake.read(raw, record.timestamp)
+                bucket = bucket_of(event.profile, self._buckets)
+                if carefully:
+                    _alone(event, record.offset)
             except Rejected as fault:
                 out.dead.append((DeadLetter(topic, partition, record.offset, fault.reason, fault.detail), raw))
                 continue
+            except Exception as error:
+                if self._aside is None:
+                    raise
+                letter = DeadLetter(topic, partition, record.offset, FAULT, said(error))
+                out.faults.append(Poison(letter, raw, error, raw=True))
+                continue
             out.clock = max(out.clock, event.time)
-            out.drafts.setdefault(bucket_of(event.profile, self._buckets), inputs.Draft()).add(event, record.offset)
+            out.drafts.setdefault(bucket, inputs.Draft()).add(event, record.offset)
         self._clocks[topic, partition] = out.clock
         return out
 
@@ -82,29 +89,46 @@ class IntakeHop:
         dead = []
         for start in range(0, len(records), STRETCH):
             stretch = records[start : start + STRETCH]
-            read = self.read(stretch)
-            await asyncio.gather(*self._sends(stretch[0].topic, stretch[0].partition, read))
+            read, values = self._packed(stretch)
+            if read.faults and self._aside is not None:
+                await self._aside.set_aside(read.faults)
+            await asyncio.gather(*self._sends(read, values))
             dead += [letter for letter, _ in read.dead]
         return dead
 
-    def _sends(self, topic: str, partition: int, read: Read) -> list[Awaitable[Any]]:
-        sends = [self._sender.send_and_wait(DEAD_LETTERS, raw[:KEPT_BYTES], headers=_headers(letter))
-                 for letter, raw in read.dead]  # fmt: skip
+    def _packed(self, stretch: Sequence[Any]) -> tuple[Read, dict[int, bytes]]:
+        """A stretch, and what each bucket gets of it."""
+        read = self.read(stretch)
+        try:
+            return read, self._values(stretch, read)
+        except Exception:
+            if self._aside is None:
+                raise
+            read = self.read(stretch, carefully=True)
+            return read, self._values(stretch, read)
+
+    def _values(self, stretch: Sequence[Any], read: Read) -> dict[int, bytes]:
         if self._replay and read.received - read.clock > ARRIVED:
             for bucket in range(self._buckets):
                 read.drafts.setdefault(bucket, inputs.Draft())
-        for bucket, draft in read.drafts.items():
-            value = inputs.encode(draft.batch(topic, partition, read.clock, read.received))
-            sends.append(self._sender.send_and_wait(PROFILE_INPUTS, value, partition=bucket))
-        return sends
+        source = stretch[0].topic, stretch[0].partition
+        return {
+            bucket: inputs.encode(draft.batch(*source, read.clock, read.received))
+            for bucket, draft in read.drafts.items()
+        }
+
+    def _sends(self, read: Read, values: dict[int, bytes]) -> list[Awaitable[Any]]:
+        return [
+            *(
+                self._sender.send_and_wait(DEAD_LETTERS, raw[:KEPT_BYTES], headers=headers(letter))
+                for letter, raw in read.dead
+            ),
+            *(self._sender.send_and_wait(PROFILE_INPUTS, value, partition=bucket) for bucket, value in values.items()),
+        ]
 
 
-def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
-    """Where a dead letter came from and why; topic, partition and offset tell repeats apart."""
-    return [
-        ("topic", letter.topic.encode()),
-        ("partition", str(letter.partition).encode()),
-        ("offset", str(letter.offset).encode()),
-        ("reason", letter.reason.encode()),
-        ("detail", letter.detail[:500].encode(errors="replace")),
-    ]
+def _alone(event: Event, offset: int) -> bytes:
+    """One event as it would travel."""
+    draft = inputs.Draft()
+    draft.add(event, offset)
+    return inputs.encode(draft.batch("", 0, 0, 0))

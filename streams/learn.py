@@ -18,7 +18,7 @@ from profiles.store import keys
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
 from profiles.wire import Sample
-from streams.intake import Sender
+from streams.quarantine import Sender
 from streams.topics import PROFILE_INPUTS
 
 STATE = "learn"  #: name of the learner's own params: its counts and how far it has read
@@ -65,8 +65,8 @@ class Learner:
         for record in records:
             if record.offset < memory.next:
                 continue
-            memory.next = record.offset + 1
             sample = _decode_sample(record.value)
+            memory.next = record.offset + 1
             if sample.seq <= memory.seen.get(sample.bucket, 0):
                 continue
             week = sample.at // WEEK

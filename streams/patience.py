@@ -11,43 +11,89 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 import structlog
 
+from profiles.errors import MienError
+from streams import metrics
+
 R = TypeVar("R")
+Passing = Callable[[BaseException], bool]  #: whether waiting may help
 log = structlog.get_logger("mien")
 
 GIVE_UP_AFTER = 300.0  #: seconds; the supervisor starts a new process
+TELL_AFTER = 1.0
 FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
 EXIT_WORLD, EXIT_BUG, EXIT_RESTART, EXIT_CONFIG = 70, 71, 75, 78  #: after sysexits.h, where it has a word for it
 
 
-async def patiently(
-    what: str, attempt: Callable[[], Awaitable[R]], faults: tuple[type[Exception], ...], give_up: float = GIVE_UP_AFTER
-) -> R:
-    """The result of ``attempt``, tried again on ``faults`` until it succeeds or ``give_up`` seconds have passed.
+class Stop(MienError):
+    """The process must not go on; the message says why and what to do, ``code`` how it ends."""
 
-    A cancelled wait is passed on at once.  After the deadline the process ends: nothing was acknowledged, so nothing
-    is lost.
-    """
-    started, wait, told = time.monotonic(), FIRST_WAIT, False
-    while True:
+    def __init__(self, why: str, code: int = EXIT_CONFIG) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Something that is waited for, long enough to be told."""
+
+    what: str
+    error: str
+    since: float  #: monotonic seconds
+
+
+class Patience:
+    """Tries again for as long as a fault may pass."""
+
+    def __init__(self, passing: Passing, give_up: float = GIVE_UP_AFTER) -> None:
+        self.passing = passing
+        self.give_up = give_up
+        self._waits: dict[object, Wait] = {}
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """What is being waited for now, the longest first."""
+        return tuple(sorted(self._waits.values(), key=lambda wait: wait.since))
+
+    async def __call__(self, what: str, attempt: Callable[[], Awaitable[R]]) -> R:
+        """The result of ``attempt``, tried again on passing faults until it succeeds or ``give_up`` seconds are over.
+
+        A cancelled wait is passed on at once.  After the deadline the process ends: nothing was acknowledged, so
+        nothing is lost.
+        """
+        started, pause, token = time.monotonic(), FIRST_WAIT, object()
         try:
-            result = await attempt()
-        except faults as error:
-            waited = time.monotonic() - started
-            if waited > give_up:
-                leave(f"{what}: still failing after {waited:.0f} s", error, EXIT_WORLD)
-            if not told and waited > 1.0:
-                log.warning("waiting", what=what, error=str(error)[:200], give_up_after_s=give_up)
-                told = True
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT)
-        else:
-            if told:
-                log.warning("goes on", what=what, waited_s=round(time.monotonic() - started, 1))
-            return result
+            while True:
+                try:
+                    result = await attempt()
+                except Exception as error:
+                    if not self.passing(error):
+                        raise
+                    self._waited(token, what, error, started)
+                else:
+                    if token in self._waits:
+                        log.warning("goes on", what=what, waited_s=round(time.monotonic() - started, 1))
+                    return result
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_WAIT)
+        finally:
+            if self._waits.pop(token, None) is not None:
+                metrics.WAITING.labels(what).dec()
+
+    def _waited(self, token: object, what: str, error: Exception, started: float) -> None:
+        waited = time.monotonic() - started
+        if waited > self.give_up:
+            leave(f"{what}: still failing after {waited:.0f} s", error, EXIT_WORLD)
+        if waited < TELL_AFTER:
+            return
+        if token not in self._waits:
+            log.warning("waiting", what=what, error=str(error)[:200], give_up_after_s=self.give_up)
+            metrics.WAITING.labels(what).inc()
+        self._waits[token] = Wait(what, str(error)[:200], started)
 
 
 async def surely(work: Awaitable[R]) -> R:
@@ -57,6 +103,8 @@ async def surely(work: Awaitable[R]) -> R:
     """
     try:
         return await work
+    except Stop as stop:
+        leave(str(stop), code=stop.code)
     except Exception as error:
         log.exception("a bug")
         leave("a fault that should not be possible; nothing was acknowledged", error, EXIT_BUG)

@@ -12,9 +12,8 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
-from profiles.errors import StoreDown
 from profiles.store.base import Message, ProfileStore
-from streams.patience import patiently
+from streams.patience import Patience
 from streams.topics import TRANSITIONS
 
 GROUPS = 20  #: commits published between two looks at the outbox
@@ -23,11 +22,11 @@ GROUPS = 20  #: commits published between two looks at the outbox
 class Relay:
     """Publishes the outboxes of the buckets this worker owns."""
 
-    def __init__(self, store: ProfileStore, producer: Any, faults: tuple[type[Exception], ...]) -> None:
+    def __init__(self, store: ProfileStore, producer: Any, patiently: Patience) -> None:
         """``producer`` is an aiokafka producer; its batches are as large as it was told."""
         self._store = store
         self._producer = producer
-        self._faults = (*faults, StoreDown)
+        self._patiently = patiently
         self._waiting: set[int] = set()
         self._wake = asyncio.Event()
 
@@ -47,12 +46,12 @@ class Relay:
     async def drain(self, bucket: int) -> None:
         """Empty one outbox."""
         while True:
-            groups = await patiently("read outbox", lambda: self._store.outbox(bucket, GROUPS), self._faults)
+            groups = await self._patiently("read outbox", lambda: self._store.outbox(bucket, GROUPS))
             if not groups:
                 return
             messages = [message for _, group in groups for message in group]
-            await patiently("publish outbox", partial(self._publish, bucket, messages), self._faults)
-            await patiently("trim outbox", partial(self._store.published, bucket, groups[-1][0]), self._faults)
+            await self._patiently("publish outbox", partial(self._publish, bucket, messages))
+            await self._patiently("trim outbox", partial(self._store.published, bucket, groups[-1][0]))
 
     async def _publish(self, bucket: int, messages: list[Message]) -> None:
         """All of them, in order, in as few batches as they fit into; returns when Kafka has every one."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from profiles.errors import MienError
@@ -146,6 +147,52 @@ def event_topics(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> t
     """
     with _admin(settings, deadline) as admin:
         return matching(settings.event_topics, _partitions(admin))
+
+
+@dataclass(frozen=True)
+class Log:
+    """One partition as the broker has it now: its first record, and where the next one will go (None: it cannot say)."""
+
+    start: int
+    end: int | None
+
+
+def misfit(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> None:
+    """Insist that Mien's own topics, as far as they are there, have the partitions that profiles were made with.
+
+    Raises:
+        BrokerDown: no broker answered within ``deadline`` seconds.
+        TopicMismatch: one has others; the message names the fix.
+    """
+    with _admin(settings, deadline) as admin:
+        present = _partitions(admin)
+    for topic in plan(settings):
+        if topic.exact and present.get(topic.name, topic.partitions) != topic.partitions:
+            raise TopicMismatch(_mismatch(topic, present[topic.name]))
+
+
+def logs(
+    settings: Settings, wanted: Iterable[tuple[str, int]], *, deadline: float = DEADLINE_SECONDS
+) -> tuple[dict[str, str], dict[tuple[str, int], Log]]:
+    """The ids of all topics, and the wanted partitions that exist, with where they begin and end.
+
+    The private broker is forgetful: every topic is new at each start, so ids mean nothing, and the end it tells is that
+    of the last batch's first record.
+
+    Raises:
+        BrokerDown: no broker answered within ``deadline`` seconds.
+    """
+    with _admin(settings, deadline) as admin:
+        private = str(admin.describe_cluster()["cluster_id"]).startswith("tansu")
+        topics = {topic["name"]: topic for topic in admin.describe_topics()}
+        counts = {name: len(topic["partitions"]) for name, topic in topics.items()}
+        places = [TopicPartition(topic, number) for topic, number in wanted if number < counts.get(topic, 0)]
+        starts = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST)) if places else {}
+        ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST)) if places else {}
+    ids = {} if private else {name: str(topic["topic_id"] or "") for name, topic in topics.items()}
+    return ids, {
+        (at.topic, at.partition): Log(starts[at].offset, None if private else ends[at].offset) for at in places
+    }
 
 
 def matching(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:

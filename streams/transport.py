@@ -1,7 +1,8 @@
-"""Two settings that Faust does not offer, for the private broker only.
+"""Where Faust's transport is not as Mien needs it: how much is done, where reading begins, how long a fetch may wait.
 
-Knows: that Tansu answers a waiting fetch only after half of ``fetch.max.wait``, which Faust fixes at 1500 ms.
-Must not know: anything else; on Apache Kafka Faust's own transport is used.
+Knows: Faust's bookkeeping of acknowledgements and positions, and that Tansu answers a waiting fetch only after half of
+``fetch.max.wait``, which Faust fixes at 1500 ms.
+Must not know: what is in a record.  There is no public way to these; ``tests/contract`` pins what is leaned on.
 """
 
 from __future__ import annotations
@@ -9,12 +10,66 @@ from __future__ import annotations
 from typing import Any
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types import TP
 
 FETCH_WAIT_MS = 20
 
 
+class FetchConsumer(Consumer):
+    """Commits everything that is done, when an item is a whole fetch; and begins where it was told to.
+
+    Faust sees the last offset of each fetch, takes those between for a gap and fills it, the last one twice; its run
+    of consecutive numbers then ends at every fetch.  So it would commit one fetch per commit, fall behind for ever
+    and keep every number in memory; after a rewind it would commit one record at a time.  Fetches of a partition are
+    handed over and done in order, so the last one done tells it all, and gaps need not be known.
+
+    At the end of a rebalance Faust goes to the committed offsets *after* it has told everybody, and so undoes what
+    they sought.  Here what was sought during a rebalance is sought again after that.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._sought: dict[TP, int] = {}
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Read a partition from ``offset``."""
+        if self.app.rebalancing:
+            self._sought[partition] = offset
+        await super().seek(partition, offset)
+
+    async def perform_seek(self) -> None:
+        """Go to where reading is to begin; what is committed counts where nothing else was asked for."""
+        await super().perform_seek()
+        for partition in self.assignment() & self._sought.keys():
+            await super().seek(partition, self._sought[partition])
+
+    def resume_flow(self) -> None:
+        """From here on a seek is a matter between an agent and its partition."""
+        self._sought.clear()
+        super().resume_flow()
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """What may be committed; None if nothing was done since the last time."""
+        done: list[int] = self._acked[tp]
+        if not done:
+            return None
+        upto = max(done) + 1
+        done.clear()
+        self._acked_index[tp].clear()
+        return upto
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Between two items there is nothing but the first records of the second."""
+
+
+class FetchTransport(Transport):
+    """A transport with such a consumer."""
+
+    Consumer = FetchConsumer
+
+
 class PromptThread(AIOKafkaConsumerThread):
-    """Sets the wait on the consumer before it starts."""
+    """Sets the wait on the consumer before it starts; for the private broker only."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -22,7 +77,7 @@ class PromptThread(AIOKafkaConsumerThread):
         return consumer
 
 
-class PromptConsumer(Consumer):
+class PromptConsumer(FetchConsumer):
     """A consumer with such a thread."""
 
     def _new_consumer_thread(self) -> PromptThread:

@@ -1,46 +1,37 @@
-"""What a worker process does, without Faust: the parts, put together and made patient.
+"""What a worker process does, without Faust: the parts, made patient.
 
-Knows: every part of the shell on Kafka.  Must not know: Faust, how records arrive.
+Knows: when each part is used, what becomes of it on a rebalance.  Must not know: Faust, how records arrive.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-import httpx2
 import structlog
-from aiokafka import AIOKafkaProducer
 from prometheus_client import start_http_server
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisDown
-from redis.exceptions import TimeoutError as RedisSlow
 
 from profiles.clock import SECOND, Clock, zone
-from profiles.errors import MienError, Stale, StoreDown
-from profiles.features import FEATURES
-from profiles.intake import Intake
+from profiles.errors import MienError, Stale
 from profiles.settings import Settings
-from profiles.store import keys
-from profiles.store.redis import RedisStore, connect
-from profiles.store.registry import Registry
-from profiles.store.worlds import Worlds
-from profiles.wire import decode_transition
+from profiles.store.alarms import WAITING
+from profiles.store.reach import away
+from profiles.wire import DeadLetter, decode_transition
 from streams import metrics
-from streams.alerts import AlertDesk
-from streams.bucket import Behind, Bucket, Done
-from streams.intake import IntakeHop
-from streams.learn import Learner
-from streams.patience import EXIT_CONFIG, leave, patiently
-from streams.relay import Relay
-from streams.sms import provider
-from streams.topics import MIB, PROFILE_INPUTS, SAMPLES, event_topics
+from streams.bucket import Behind, Bucket
+from streams.groups import Done
+from streams.parts import Parts, assemble
+from streams.patience import EXIT_CONFIG, Patience, Stop, leave, surely
+from streams.sift import POISON, Poison, said, tried
+from streams.topics import PROFILE_INPUTS, SAMPLES, BrokerDown, TopicMismatch, event_topics, misfit
 
+R = TypeVar("R")
 log = structlog.get_logger("mien")
 BEAT_EVERY = 2 * SECOND
+SHOWN = 15 * SECOND  #: how long an alarm is shown that is rung with every beat
 RENEW_ROUNDS = 4  #: pieces of renewal between two looks at what is due
 
 
@@ -50,60 +41,42 @@ class Worker:
     def __init__(self, settings: Settings, clock: Clock, kafka_faults: tuple[type[Exception], ...]) -> None:
         self._settings = settings
         self._clock = clock
-        self._kafka_faults = kafka_faults
-        self._faults = (*kafka_faults, StoreDown, RedisDown, RedisSlow)
+        faults = (*kafka_faults, BrokerDown)
+        self._patiently = Patience(lambda error: isinstance(error, faults) or away(error))
         self._zone = zone(settings.timezone)
-        self._topics: tuple[str, ...] = ()
         self._starting: asyncio.Task[None] | None = None
-        self._buckets: dict[int, Bucket] = {}
+        self._buckets: dict[int, Bucket] = {}  #: those that are ours now
         self._alerting_by = 0  #: version of the rules that the alert desk knows
         self._beaten: dict[int, int] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._relaying: asyncio.Task[None] | None = None
 
-    async def ready(self) -> None:
+    async def ready(self) -> Parts:
         """Connect everything once; whoever comes first starts it, everybody waits for it."""
         if self._starting is None:
-            self._starting = asyncio.create_task(self._start())
+            self._starting = asyncio.create_task(surely(self._start()))
         await asyncio.shield(self._starting)
+        return self._parts
 
     async def _start(self) -> None:
         """A fault that no waiting mends ends the process with its reason."""
-        shop = self._settings
-        if shop.metrics_port:
-            start_http_server(shop.metrics_port)
-        client = connect(shop.redis)
-        self._store = RedisStore(client)
-        registry = Registry(client)
-        self._worlds = Worlds(registry, shop)
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=shop.broker,
-            client_id=f"{shop.group}-worker",
-            acks="all",
-            max_request_size=4 * MIB,
-            max_batch_size=MIB // 2,
-            linger_ms=0,
-        )
+        if self._settings.metrics_port:
+            start_http_server(self._settings.metrics_port)
         try:
-            await patiently("connect to Kafka", self._producer.start, self._kafka_faults)
-            await patiently("open the store", self._worlds.open, self._faults)
+            self._parts = await assemble(self._settings, self._clock, self._patiently)
         except MienError as fault:
             leave(str(fault), code=EXIT_CONFIG)
-        rates = dict(part.split(":") for part in shop.rates.split(",") if part.strip())
-        intake = Intake(shop.currency, shop.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
-        self._hop = IntakeHop(intake, shop.buckets, self._producer, replay=shop.clock == "stream")
-        self._relay = Relay(self._store, self._producer, self._kafka_faults)
-        self._learner = Learner(registry, self._producer, shop.buckets)
-        self._desk = await self._open_desk(client)
-        self._tasks.append(asyncio.create_task(self._relay.run()))
-        self._topics = await asyncio.to_thread(event_topics, shop)
-        self._sources = sum([len(await self._producer.partitions_for(topic)) for topic in self._topics])
-        log.info("worker ready", topics=self._topics, buckets=shop.buckets, clock=shop.clock)
+        self._alerting_by = self._parts.alerting_by
+        self._relaying = asyncio.create_task(surely(self._parts.relay.run()))
+        shop = self._settings
+        log.info("worker ready", topics=self._parts.topics, buckets=shop.buckets, clock=shop.clock)
+
+    # --- records -----------------------------------------------------------------------------------------------------
 
     async def intake(self, records: Sequence[Any]) -> None:
         """Events of one source partition."""
-        await self.ready()
+        parts = await self.ready()
         metrics.RECEIVED.labels(records[0].topic).inc(len(records))
-        dead = await patiently("send on", lambda: self._hop.handle(records), self._kafka_faults)
+        dead = await self._patiently("send on", lambda: parts.hop.handle(records))
         for reason, n in Counter(letter.reason for letter in dead).items():
             metrics.REJECTED.labels(reason).inc(n)
 
@@ -113,42 +86,88 @@ class Worker:
         bucket = self._bucket(number)
         pairs = [(record.offset, record.value) for record in records]
         try:
-            done = await patiently("update", lambda: self._settled(bucket.apply, pairs), self._faults)
+            done = await self._patiently("update", lambda: self._settled(partial(bucket.apply, pairs)))
         except Behind as behind:
             metrics.REWOUND.inc()
             log.warning("rewinding", bucket=number, at=pairs[0][0], wanted=behind.wanted)
-            return behind.wanted
+            return (await self._places([bucket]))[number]
         self._count(number, done)
         metrics.BATCH.observe(done.applied)
         metrics.DELAY.observe(max(self._clock() - records[-1].timestamp, 0) / 1000)
         return None
 
-    async def _settled(self, work: Any, *args: Any) -> Done:
+    async def _settled(self, work: Callable[[], Awaitable[R]]) -> R:
         """A piece of work, repeated while its commit is refused: the bucket is read again each time."""
         while True:
             try:
-                result: Done = await work(*args)
+                return await work()
             except Stale as stale:
                 metrics.REFUSED.inc()
                 log.warning("commit refused", bucket=stale.bucket, expected=stale.expected, stored=stale.stored)
                 await asyncio.sleep(0.05)
-            else:
-                return result
+
+    async def alert(self, number: int, records: Sequence[Any]) -> None:
+        """Transitions of one bucket."""
+        await self.ready()
+        await self._one_by_one_if_need_be(partial(self._alert, number), records)
+
+    async def _alert(self, number: int, records: Sequence[Any]) -> None:
+        transitions = [decode_transition(record.value) for record in records]
+        await self._alert_by(max(transition.rules for transition in transitions))
+        handle = partial(self._parts.desk.handle, number, transitions)
+        handled = await self._patiently("alerts", lambda: self._settled(handle))
+        for name, n in {"raised": handled.raised, "resolved": handled.resolved, **handled.refused}.items():
+            metrics.ALERTS.labels(name).inc(n)
+
+    async def _alert_by(self, version: int) -> None:
+        """Let the desk know the rules that transitions were made by, if the store (still) has them."""
+        if version <= self._alerting_by:
+            return
+        try:
+            book = await self._patiently("rules", partial(self._parts.worlds.book, version))
+        except MienError as fault:  # an older store came back: what was published since is gone
+            log.warning("alerts go on with the rules that are known", known=self._alerting_by, error=str(fault))
+        else:
+            self._parts.desk.rules, self._alerting_by = book.alert_rules(), version
+
+    async def learn(self, records: Sequence[Any]) -> None:
+        """Samples, in order."""
+        parts = await self.ready()
+        if self._settings.learn:
+            learn = parts.learner.handle
+            await self._one_by_one_if_need_be(lambda some: self._patiently("learn", lambda: learn(some)), records)
+
+    async def _one_by_one_if_need_be(
+        self, work: Callable[[Sequence[Any]], Awaitable[object]], records: Sequence[Any]
+    ) -> None:
+        """All of them together; if that fails by our own fault, each alone, and the one to blame is set aside.
+
+        ``work`` knows by itself what it has done before.
+        """
+        if await tried(work)(records) is None:
+            return
+        for record in records:
+            if (error := await tried(work)([record])) is not None:
+                letter = DeadLetter(record.topic, record.partition, record.offset, POISON, said(error))
+                poison = Poison(letter, record.value or b"", error, raw=True)
+                await self._patiently("set aside", partial(self._parts.aside.set_aside, [poison]))
+
+    # --- time --------------------------------------------------------------------------------------------------------
 
     async def tend(self) -> None:
         """What is due in every bucket of ours."""
-        await self.ready()
+        parts = await self.ready()
         for number, bucket in list(self._buckets.items()):
             if self._clock() - self._beaten.get(number, 0) > BEAT_EVERY:
                 self._beaten[number] = self._clock()
-                await patiently("heartbeat", partial(self._store.beat, number, self._clock()), self._faults)
-            hurried = await patiently("hurry", partial(self._settled, bucket.hurry), self._faults)
+                await self._patiently("heartbeat", partial(parts.store.beat, number, self._clock()))
+            hurried = await self._patiently("hurry", partial(self._settled, bucket.hurry))
             self._count(number, hurried)
-            while (done := await patiently("sweep", partial(self._settled, bucket.sweep), self._faults)).swept:
+            while (done := await self._patiently("sweep", partial(self._settled, bucket.sweep))).swept:
                 self._count(number, done)
                 await asyncio.sleep(0)
             for _ in range(RENEW_ROUNDS):
-                done = await patiently("renew", partial(self._settled, bucket.renew), self._faults)
+                done = await self._patiently("renew", partial(self._settled, bucket.renew))
                 self._count(number, done)
                 if not done.swept:
                     break
@@ -159,46 +178,47 @@ class Worker:
         metrics.TRANSITIONS.inc(done.transitions)
         metrics.SWEPT.inc(done.swept)
         if done.messages:
-            self._relay.wake(number)
-
-    async def alert(self, number: int, records: Sequence[Any]) -> None:
-        """Transitions of one bucket."""
-        await self.ready()
-        transitions = [decode_transition(record.value) for record in records]
-        await self._alert_by(max(transition.rules for transition in transitions))
-        handled = await patiently("alerts", lambda: self._desk.handle(number, transitions), self._faults)
-        for name, n in {"raised": handled.raised, "resolved": handled.resolved, **handled.refused}.items():
-            metrics.ALERTS.labels(name).inc(n)
-
-    async def learn(self, records: Sequence[Any]) -> None:
-        """Samples, in order."""
-        await self.ready()
-        if self._settings.learn:
-            await patiently("learn", lambda: self._learner.handle(records), self._faults)
+            self._parts.relay.wake(number)
 
     async def deliver(self) -> None:
         """Webhooks and texts that are due."""
-        await self.ready()
-        outcome = await patiently("deliver", self._desk.deliver_due, self._faults)
+        parts = await self.ready()
+        outcome = await self._patiently("deliver", parts.desk.deliver_due)
         for name, n in outcome.items():
             metrics.DELIVERIES.labels(name).inc(n)
 
+    async def complain(self) -> None:
+        """Let people know what is being waited for, if there is a way."""
+        parts = await self.ready()
+        if waits := self._patiently.waits:
+            text = "; ".join(dict.fromkeys(f"{wait.what}: {wait.error}" for wait in waits))
+            await parts.bell.ring(WAITING, f"a worker waits: {text}", SHOWN)
+
+    # --- rebalances --------------------------------------------------------------------------------------------------
+
     async def positions(self, owned: Iterable[Any]) -> list[tuple[str, int, int]]:
-        """Where to go on reading each partition of ours whose progress is in Redis; drains outboxes on the way."""
-        await self.ready()
-        found = []
-        self._buckets = {}
-        for topic, partition in owned:
-            if topic == PROFILE_INPUTS:
-                checkpoint = await patiently("checkpoint", self._bucket(partition).open, self._faults)
-                found.append((topic, partition, checkpoint.next))
-                self._relay.wake(partition)
-            elif topic == SAMPLES:
-                self._learner.forget()
-                memory = await patiently("learner", self._learner.open, self._faults)
-                found.append((topic, partition, memory.next))
+        """Where to go on reading each partition of ours whose progress is in Redis; drains outboxes on the way.
+
+        Raises:
+            Stop: a log does not have what is wanted next.
+        """
+        parts = await self.ready()
+        ours = [(topic, partition) for topic, partition in owned]
+        self._buckets = {number: self._new(number) for topic, number in ours if topic == PROFILE_INPUTS}
         metrics.BUCKETS.set(len(self._buckets))
+        places = await self._places(list(self._buckets.values()))
+        for number in self._buckets:
+            parts.relay.wake(number)
+        found = [(PROFILE_INPUTS, number, place) for number, place in places.items()]
+        if (SAMPLES, 0) in ours:
+            learning = partial(parts.places.of_learner, parts.learner)
+            found.append((SAMPLES, 0, await self._patiently("learner", learning)))
         return found
+
+    async def _places(self, buckets: Sequence[Bucket]) -> dict[int, int]:
+        """Where these buckets go on."""
+        find = partial(self._parts.places.of, buckets)
+        return await self._patiently("positions", lambda: self._settled(find))
 
     def release(self, numbers: set[int]) -> None:
         """Buckets that go to somebody else."""
@@ -207,36 +227,32 @@ class Worker:
         metrics.BUCKETS.set(len(self._buckets))
 
     async def new_topics(self) -> tuple[str, ...]:
-        """Event topics that were made since the start."""
-        await self.ready()
-        found = await asyncio.to_thread(event_topics, self._settings)
-        return tuple(sorted(set(found) - set(self._topics)))
+        """Event topics that were made since the start.
+
+        Raises:
+            Stop: one of Mien's own has another number of partitions by now.
+        """
+        parts = await self.ready()
+        try:
+            await self._patiently("look at the topics", lambda: asyncio.to_thread(misfit, self._settings))
+        except TopicMismatch as mismatch:
+            raise Stop(str(mismatch)) from mismatch
+        found = await self._patiently("look for topics", lambda: asyncio.to_thread(event_topics, self._settings))
+        return tuple(sorted(set(found) - set(parts.topics)))
 
     def _bucket(self, number: int) -> Bucket:
-        if number not in self._buckets:
-            replay = self._settings.clock == "stream"
-            self._buckets[number] = Bucket(
-                number, self._store, self._worlds, self._clock, self._zone, replay=replay, sources=self._sources
-            )
-        return self._buckets[number]
+        """Ours; or, for records that were under way when it went to somebody else, one that nobody tends."""
+        return self._buckets.get(number) or self._new(number)
 
-    async def _alert_by(self, version: int) -> None:
-        """Let the desk know the rules that transitions were made by."""
-        if version > self._alerting_by:
-            book = await patiently("rules", partial(self._worlds.book, version), self._faults)
-            self._desk.rules, self._alerting_by = book.alert_rules(), version
-
-    async def _open_desk(self, client: Redis) -> AlertDesk:
-        self._alerting_by = await self._worlds.registry.live(keys.RULES)
-        book = await self._worlds.book(self._alerting_by)
-        names = {feature.name: feature.zh for feature in FEATURES}
-        http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
-        return AlertDesk(
-            self._settings,
-            client,
+    def _new(self, number: int) -> Bucket:
+        parts = self._parts
+        return Bucket(
+            number,
+            parts.store,
+            parts.worlds,
             self._clock,
-            book.alert_rules(),
-            http,
-            provider(self._settings, self._clock),
-            names=names,
+            self._zone,
+            replay=self._settings.clock == "stream",
+            sources=parts.sources,
+            aside=parts.aside,
         )

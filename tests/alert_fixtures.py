@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from redis.asyncio import Redis
 
 from profiles.clock import ManualClock
 from profiles.settings import Settings
+from profiles.store.client import Client, connect
 from profiles.store.desk_reads import DeskReads
 from streams.alerts import AlertDesk
 from streams.sms import FileProvider, SmsProvider
@@ -32,24 +32,25 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
-        yield client
+async def redis(redis_url: str) -> AsyncIterator[Client]:
+    client = connect(redis_url)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture
-def reads(redis: Redis) -> DeskReads:
+def reads(redis: Client) -> DeskReads:
     return DeskReads(redis)
 
 
 @pytest.fixture
-async def opened(redis: Redis, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Open]:
+async def opened(redis: Client, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Open]:
     """Opens desks that share the store; SMS go to a file."""
     desks: list[AlertDesk] = []
     to_file = FileProvider(tmp_path / "sms.log", clock)
     async with httpx2.AsyncClient(trust_env=False) as http:
 
-        def one(sms: SmsProvider | None = to_file, client: Redis = redis, **settings: Any) -> AlertDesk:
+        def one(sms: SmsProvider | None = to_file, client: Client = redis, **settings: Any) -> AlertDesk:
             given = Settings(webhook_secret=SECRET, webhook_private=True, **settings)
             desks.append(AlertDesk(given, client, clock, RULES, http, sms, names={"days_silent": "沉默天数"}))
             return desks[-1]

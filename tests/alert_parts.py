@@ -13,6 +13,8 @@ import msgspec
 from redis.asyncio import Redis
 
 from profiles.alerts import AlertRule, Text
+from profiles.store.address import address
+from profiles.store.cluster import Cluster
 from profiles.store.desk_reads import DeskReads
 from profiles.wire import Transition
 from streams.alerts import AlertDesk
@@ -61,8 +63,8 @@ class Died(BaseException):
     """The process ended here."""
 
 
-class Mortal(Redis):
-    """A client whose process dies before or after a certain command, and stays dead."""
+class _Mortal:
+    """What makes a client of either kind die before or after a certain command, and stay dead."""
 
     left = 10**9  #: moments to live
 
@@ -73,18 +75,26 @@ class Mortal(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         self._live()
-        answer = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        answer = await super().execute_command(*args, **options)  # type: ignore[misc]
         self._live()
         return answer
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         self._live()
-        return super().pipeline(*args, **options)
+        return super().pipeline(*args, **options)  # type: ignore[misc]
 
 
-def mortal(url: str, moments: int = 10**9) -> Mortal:
+class _MortalServer(_Mortal, Redis):  # type: ignore[misc]
+    """A client of one server."""
+
+
+class _MortalCluster(_Mortal, Cluster):  # type: ignore[misc]
+    """A client of a Cluster."""
+
+
+def mortal(url: str, moments: int = 10**9) -> Any:
     """A client that lives for so many moments; every command has two, one before and one after it."""
-    client = Mortal.from_url(url)
-    assert isinstance(client, Mortal)
+    where = address(url)
+    client: Any = _MortalCluster(where, timeout=5.0) if where.cluster else _MortalServer.from_url(url)
     client.left = moments
     return client

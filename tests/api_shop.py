@@ -11,7 +11,6 @@ from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
-from redis.asyncio import Redis
 
 from api.serve import server
 from profiles import inputs
@@ -21,6 +20,7 @@ from profiles.intake import Intake
 from profiles.settings import Settings
 from profiles.stable import bucket_of
 from profiles.store.access import make_key
+from profiles.store.client import Client
 from profiles.store.desk import Desk
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import Registry
@@ -48,7 +48,7 @@ class Shop:
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
-        self.client: Redis = connect(self.settings.redis)
+        self.client: Client = connect(self.settings.redis)
         self.store = RedisStore(self.client)
         self._worlds = Worlds(Registry(self.client), self.settings)
         self._intake = Intake(self.settings.currency, self.settings.timezone)

@@ -1,6 +1,7 @@
-"""Real servers for every test: one private Valkey and one private Tansu broker per test session, started on demand.
+"""Real servers for every test: one store and one broker per test session, started on demand.
 
-They die with the session, however it ends.
+They die with the session, however it ends.  Which ones they are is said by the variables STORE and KAFKA
+(``tests/lanes``); the end of the report says what ran.
 """
 
 from __future__ import annotations
@@ -10,13 +11,21 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from redis import Redis
 
-from streams.embedded import start_tansu, start_valkey
 from streams.supervisor import Supervisor
+from tests.lanes import ran
+from tests.lanes.brokers import Broker, open_broker
+from tests.lanes.stores import Store, open_store
 
 settings.register_profile("house", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("house")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end on which servers the tests ran."""
+    terminalreporter.section("lane")
+    for line in ran.lines():
+        terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
@@ -27,29 +36,43 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Supervis
 
 
 @pytest.fixture(scope="session")
-def valkey(servers: tuple[Supervisor, Path]) -> str:
-    """URL of the session's Valkey; what other tests left in it is still there."""
+def store(servers: tuple[Supervisor, Path]) -> Store:
+    """The session's store; what other tests left in it is still there."""
     supervisor, folder = servers
-    return start_valkey(supervisor, folder / "valkey", folder / "logs", durable=False)
-
-
-@pytest.fixture
-def redis_url(valkey: str) -> str:
-    """URL of the session's Valkey, emptied for this test."""
-    with Redis.from_url(valkey) as client:
-        client.flushall()
-    return valkey
+    started = open_store(supervisor, folder / "store", folder / "logs", durable=False)
+    ran.store(started)
+    return started
 
 
 @pytest.fixture(scope="session")
-def broker(servers: tuple[Supervisor, Path]) -> str:
-    """``host:port`` of the session's broker; topics of other tests are still there, so name yours apart."""
+def valkey(store: Store) -> str:
+    """URL of the session's store; what other tests left in it is still there."""
+    return store.url
+
+
+@pytest.fixture
+def redis_url(store: Store) -> str:
+    """URL of the session's store, emptied for this test."""
+    for client in store.clients():
+        client.flushall()
+    return store.url
+
+
+@pytest.fixture(scope="session")
+def session_broker(servers: tuple[Supervisor, Path]) -> Broker:
+    """The session's broker; topics of other tests are still there, so name yours apart."""
     supervisor, folder = servers
-    return start_tansu(supervisor, folder, folder / "logs")
+    return open_broker(supervisor, folder / "kafka", folder / "logs")
+
+
+@pytest.fixture(scope="session")
+def broker(session_broker: Broker) -> str:
+    """Bootstrap servers of the session's broker; topics of other tests are still there, so name yours apart."""
+    return session_broker.address
 
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[str]:
-    """``host:port`` of an empty broker for this test alone."""
+    """Bootstrap servers of an empty broker for this test alone."""
     with Supervisor() as supervisor:
-        yield start_tansu(supervisor, tmp_path, tmp_path / "logs")
+        yield open_broker(supervisor, tmp_path / "kafka", tmp_path / "logs").address

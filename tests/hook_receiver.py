@@ -40,6 +40,7 @@ class Receiver:
 
     url: str = ""
     got: list[Received] = field(default_factory=list)
+    taken: list[Received] = field(default_factory=list)  #: those that were answered with 2xx
     answers: defaultdict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     let_go: threading.Event = field(default_factory=threading.Event)
 
@@ -57,7 +58,8 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"] or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            receiver.got.append(Received(self.path, headers, body))
+            received = Received(self.path, headers, body)
+            receiver.got.append(received)
             waiting = receiver.answers[self.path]
             status, extra = waiting.popleft() if waiting else OK
             if status == 0:
@@ -68,6 +70,8 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("content-length", "0")
             self.end_headers()
+            if 200 <= status < 300:
+                receiver.taken.append(received)
 
         def do_GET(self) -> None:
             self.do_POST()  # where a client would turn up that followed a redirect

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from profiles.clock import MINUTE, ManualClock
+from profiles.store.client import Client
 from profiles.store.desk_reads import DeskReads
 from streams.alerts import AlertDesk
 from streams.lanes import LEASE
@@ -89,7 +89,7 @@ async def _check(reads: DeskReads, receiver: Receiver, messages: list[dict[str, 
 
 
 async def test_wherever_the_worker_dies_nothing_is_lost_and_no_sms_is_sent_twice(
-    opened: Open, redis: Redis, redis_url: str, reads: DeskReads, clock: ManualClock, tmp_path: Path
+    opened: Open, redis: Client, redis_url: str, reads: DeskReads, clock: ManualClock, tmp_path: Path
 ) -> None:
     moments, died = 0, True
     with receiving() as receiver:

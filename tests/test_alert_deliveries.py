@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from profiles.clock import DAY, MINUTE, SECOND, ManualClock
 from profiles.deliveries import LADDER, SMS, lane_of
 from profiles.reasons import REASONS
+from profiles.store.client import Client
 from profiles.store.desk import Desk, Verdict
 from profiles.store.desk_reads import DeskReads
 from streams.lanes import LEASE
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_claimed_delivery_is_nobody_else_s_until_the_lease_ends(
-    opened: Open, redis: Redis, clock: ManualClock
+    opened: Open, redis: Client, clock: ManualClock
 ) -> None:
     desk = Desk(redis)
     await opened().handle(0, [lapse(seq, f"hh-{seq}") for seq in range(1, 31)])
@@ -44,7 +44,7 @@ async def test_a_claimed_delivery_is_nobody_else_s_until_the_lease_ends(
 
 
 async def test_bad_news_from_a_worker_that_lost_its_lease_is_ignored_and_good_news_is_not(
-    opened: Open, redis: Redis, reads: DeskReads
+    opened: Open, redis: Client, reads: DeskReads
 ) -> None:
     desk = Desk(redis)
     await opened().handle(0, [lapse(1)])
@@ -63,7 +63,7 @@ async def test_bad_news_from_a_worker_that_lost_its_lease_is_ignored_and_good_ne
 
 
 async def test_a_worker_that_dies_in_every_attempt_does_not_do_so_for_ever(
-    opened: Open, redis: Redis, reads: DeskReads, clock: ManualClock
+    opened: Open, redis: Client, reads: DeskReads, clock: ManualClock
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])
@@ -75,7 +75,7 @@ async def test_a_worker_that_dies_in_every_attempt_does_not_do_so_for_ever(
 
 
 async def test_the_end_of_an_alert_waits_for_its_beginning_that_is_on_the_wire(
-    opened: Open, redis: Redis, clock: ManualClock
+    opened: Open, redis: Client, clock: ManualClock
 ) -> None:
     url = "http://127.0.0.1:1/"
     desk = opened(webhook_urls=(url,))
@@ -158,7 +158,7 @@ async def test_an_sms_the_provider_will_never_take_is_a_dead_letter(opened: Open
 
 
 async def test_a_crash_while_an_sms_is_being_sent_makes_it_unknown_and_it_is_not_sent_again(
-    opened: Open, redis: Redis, reads: DeskReads, clock: ManualClock, tmp_path: Path
+    opened: Open, redis: Client, reads: DeskReads, clock: ManualClock, tmp_path: Path
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])
@@ -174,7 +174,7 @@ async def test_a_crash_while_an_sms_is_being_sent_makes_it_unknown_and_it_is_not
 
 
 async def test_a_crash_just_before_an_sms_left_costs_nothing(
-    opened: Open, redis: Redis, clock: ManualClock, tmp_path: Path
+    opened: Open, redis: Client, clock: ManualClock, tmp_path: Path
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])
@@ -186,7 +186,7 @@ async def test_a_crash_just_before_an_sms_left_costs_nothing(
 
 
 async def test_a_customer_who_recovered_in_time_gets_no_sms(
-    opened: Open, redis: Redis, reads: DeskReads, tmp_path: Path
+    opened: Open, redis: Client, reads: DeskReads, tmp_path: Path
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])

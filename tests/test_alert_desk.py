@@ -7,11 +7,11 @@ from collections import Counter
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from profiles.clock import DAY, HOUR, MINUTE, ManualClock
 from profiles.store import keys
+from profiles.store.client import Client
 from profiles.store.desk import Desk
 from profiles.store.desk_reads import BadCursor, DeskReads
 from streams.alerts import SLICE, AlertDesk, Handled
@@ -131,7 +131,7 @@ async def test_a_change_of_rules_ends_an_alert_but_tells_nobody_and_says_so(
 
 
 async def test_an_open_alert_that_somebody_deleted_by_hand_does_not_stop_the_bucket(
-    opened: Open, reads: DeskReads, redis: Redis
+    opened: Open, reads: DeskReads, redis: Client
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])
@@ -172,7 +172,7 @@ async def test_pages_show_every_alert_once_while_more_are_raised(
 
 
 async def test_states_are_lists_of_their_own_and_acknowledging_moves_an_alert_once(
-    opened: Open, reads: DeskReads, redis: Redis
+    opened: Open, reads: DeskReads, redis: Client
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1, "a"), lapse(2, "b"), lapse(3, "c"), recovery(4, "c")])

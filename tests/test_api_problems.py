@@ -5,14 +5,19 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from typing import Self
 
 import httpx
 import pytest
 
 from profiles.settings import Settings
+from streams.embedded import start_valkey
+from streams.supervisor import Supervisor
 from tests.api_shop import Shop, page, serving
+from tests.lanes.clusters import open_cluster
+from tests.lanes.stores import Store
 from tests.processes import eventually
 
 FIELDS = {"type", "title", "status", "detail", "instance", "code", "message", "request_id"}
@@ -63,10 +68,10 @@ def test_a_request_id_that_could_spoil_a_log_is_replaced(http: httpx.Client, giv
     assert len(answer.headers["x-request-id"]) == 16
 
 
-def test_a_store_that_is_away_is_503_and_comes_back_by_itself(redis_url: str, shop: Shop) -> None:
+def test_a_store_that_is_away_is_503_and_comes_back_by_itself(store: Store, shop: Shop) -> None:
     shop.tell(page("u-1"))
     token = shop.key("admin")
-    with Door(redis_url) as door:
+    with Ice(store) if store.cluster else Door(store.url) as door:
         settings = shop.settings.model_copy(update={"redis": door.url})
         with serving(settings) as url, httpx.Client(base_url=url, trust_env=False, timeout=10) as http:
             http.headers["X-Api-Key"] = token
@@ -84,10 +89,11 @@ def test_a_store_that_is_away_is_503_and_comes_back_by_itself(redis_url: str, sh
             assert http.get("/v1/profiles/u-1").status_code == 200
 
 
-def test_the_api_starts_without_a_store_and_says_so() -> None:
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+def test_the_api_starts_without_a_store_and_says_so(scheme: str) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as nobody:
         port = nobody.getsockname()[1]
-    settings = Settings(redis=f"redis://127.0.0.1:{port}/0", api_port=0, api_keys="k=admin")
+    settings = Settings(redis=f"{scheme}://127.0.0.1:{port}/0", api_port=0, api_keys="k=admin")
     with serving(settings) as url, httpx.Client(base_url=url, trust_env=False, headers={"X-Api-Key": "k"}) as http:
         assert http.get("/healthz").json() == {"status": "alive"}
         assert http.get("/readyz").status_code == 503
@@ -112,6 +118,50 @@ def test_a_store_of_another_shop_is_never_read(shop: Shop) -> None:
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
         assert "MIEN_BUCKETS=3" in answer.json()["message"]
         assert http.get("/readyz").json()["checks"]["shop"]["message"] == answer.json()["message"]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+def test_a_store_of_another_kind_says_what_to_write_instead(
+    store: Store, shop: Shop, scheme: str, tmp_path: Path
+) -> None:
+    """One server where a Cluster was named, a node of one where a server was: never an internal error."""
+    with Supervisor() as supervisor:
+        if scheme == "redis":
+            cluster = store if store.cluster else open_cluster(supervisor, tmp_path, tmp_path / "logs", durable=False)
+            where = f"redis://127.0.0.1:{cluster.nodes[0].port}/0"
+        else:
+            one = start_valkey(supervisor, tmp_path, tmp_path / "logs", durable=False)
+            where = one.replace("redis://", "redis+cluster://")
+        settings = shop.settings.model_copy(update={"redis": where, "api_keys": "k=admin"})
+        with serving(settings) as url, httpx.Client(base_url=url, trust_env=False, headers={"X-Api-Key": "k"}) as http:
+            answer = http.get("/v1/profiles/u-1")
+            assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+            right = "redis+cluster" if scheme == "redis" else "redis"
+            assert f"write {right}://host:port" in answer.json()["message"]
+            assert f"write {right}://host:port" in http.get("/readyz").text
+
+
+class Ice:
+    """A store that can be frozen whole, where every node has an address of its own and none a door."""
+
+    def __init__(self, store: Store) -> None:
+        self.url = store.url
+        self._store = store
+        self._frozen = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open()
+
+    def open(self) -> None:
+        self._frozen.close()
+        self._store.until_whole()
+
+    def shut(self) -> None:
+        for place in range(len(self._store.nodes)):
+            self._frozen.enter_context(self._store.frozen(place))
 
 
 class Door:

@@ -15,6 +15,7 @@ from api.app import create_app
 from docs.generate import PARTS, commands, pages
 from profiles.access import SCOPES
 from profiles.settings import Settings
+from streams.sift import DAMAGED, FAULT, POISON
 
 ROOT: Final = Path(__file__).parents[1]
 ENGLISH: Final = "README.md"
@@ -103,6 +104,10 @@ def test_every_reason_of_a_dead_letter_is_explained() -> None:
     raised = {texts(call)[0] for call in calls("profiles/intake.py", "Rejected")}
 
     assert set(first_column("docs/wire.md", "## Dead letters")) == raised
+
+
+def test_every_reason_that_is_our_own_fault_is_explained() -> None:
+    assert first_column("docs/wire.md", "### Dead letters of our own making") == [FAULT, POISON, DAMAGED]
 
 
 def test_every_route_is_listed_and_every_route_listed_is_there() -> None:

@@ -43,7 +43,7 @@ def test_profiles_outlive_a_restart_and_the_broker_starts_empty(tmp_path: Path) 
     with Embedded(tmp_path) as stack, Redis.from_url(stack.redis) as redis:
         assert redis.get("{0}:p:ada") == b"a profile"
         assert _topics(stack.broker) == []
-        assert stack.broker_is_new
+        assert stack.embedded, "says that its log is new"
 
 
 def test_kill_9_of_the_owner_leaves_no_process_and_the_directory_free(tmp_path: Path) -> None:

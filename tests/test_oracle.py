@@ -23,9 +23,9 @@ from profiles.kernels.horizon import offset_at
 from profiles.layout import LADDERS, TABLES
 from profiles.measures import INTERESTS
 from profiles.population import Cuts, population
+from profiles.verify.oracle import Oracle, distinct_names
 from streams.shoppers import year
 from streams.shoppers.dirt import Dirt
-from tests.oracle import Oracle, distinct_names
 from tests.raw_shop import Raw, RawShop
 
 END: Final = 1_772_000_000_000  # 2026-02-25 06:13 UTC

@@ -10,13 +10,13 @@ from email.utils import format_datetime
 
 import httpx2
 import pytest
-from redis.asyncio import Redis
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from profiles.alerts import AlertRule, Text
 from profiles.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, system_clock
 from profiles.deliveries import LADDER, lane_of
 from profiles.settings import Settings
+from profiles.store.client import Client, connect
 from profiles.store.desk import Desk
 from profiles.store.desk_reads import DeskReads
 from profiles.wire import Transition
@@ -50,9 +50,10 @@ async def http() -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    async with Redis.from_url(redis_url) as client:
-        yield client
+async def redis(redis_url: str) -> AsyncIterator[Client]:
+    client = connect(redis_url)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def clock() -> ManualClock:
 class Hooks:
     """A desk that posts to some paths of a receiver."""
 
-    def __init__(self, redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, *urls: str) -> None:
+    def __init__(self, redis: Client, clock: ManualClock, http: httpx2.AsyncClient, *urls: str) -> None:
         settings = Settings(webhook_urls=urls, webhook_secret=SECRET, webhook_private=True, sms="off")
         self.clock, self.reads, self.desk = clock, DeskReads(redis), Desk(redis)
         self.alerts = AlertDesk(settings, redis, clock, RULES, http, None)
@@ -91,7 +92,7 @@ class Hooks:
 
 
 async def test_a_lapse_and_a_recovery_arrive_signed_in_order_and_without_a_phone(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     hooks = Hooks(redis, clock, http, receiver.url + "/hook")
     await hooks.lapse()
@@ -114,7 +115,7 @@ async def test_a_lapse_and_a_recovery_arrive_signed_in_order_and_without_a_phone
 
 
 async def test_every_attempt_carries_the_same_id_and_its_own_time(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     receiver.answers["/hook"].extend([(500, {}), (502, {})])
     hooks = Hooks(redis, clock, http, receiver.url + "/hook")
@@ -156,7 +157,7 @@ def test_a_secret_that_is_none_is_refused_and_the_message_shows_one(secret: str)
 
 
 async def test_urls_without_a_secret_are_refused_before_anything_is_sent(
-    redis: Redis, http: httpx2.AsyncClient
+    redis: Client, http: httpx2.AsyncClient
 ) -> None:
     with pytest.raises(BadSecret, match="MIEN_WEBHOOK_SECRET"):
         AlertDesk(Settings(webhook_urls=("https://example.com",)), redis, system_clock, RULES, http, None)
@@ -166,7 +167,7 @@ async def test_urls_without_a_secret_are_refused_before_anything_is_sent(
 
 
 async def test_a_redirect_is_a_failure_and_is_not_followed(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     for status in (301, 302, 303, 307, 308):
         receiver.answers["/hook"].append((status, {"location": receiver.url + "/elsewhere"}))
@@ -182,7 +183,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(
 
 
 async def test_gone_disables_the_endpoint_for_all_until_somebody_enables_it(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     receiver.answers["/hook"].append((410, {}))
     url = receiver.url + "/hook"
@@ -206,7 +207,7 @@ async def test_gone_disables_the_endpoint_for_all_until_somebody_enables_it(
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_an_endpoint_that_asks_for_a_pause_gets_it_for_all_its_messages(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver, status: int
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver, status: int
 ) -> None:
     receiver.answers["/hook"].append((status, {"retry-after": "600"}))
     hooks = Hooks(redis, clock, http, receiver.url + "/hook")
@@ -231,7 +232,7 @@ async def test_the_pause_may_be_a_date(http: httpx2.AsyncClient, receiver: Recei
 
 
 async def test_after_the_last_rung_of_the_ladder_it_is_a_dead_letter_with_what_was_to_be_sent(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     receiver.answers["/hook"].extend([(500, {})] * 20)
     hooks = Hooks(redis, clock, http, receiver.url + "/hook")
@@ -254,7 +255,7 @@ async def test_after_the_last_rung_of_the_ladder_it_is_a_dead_letter_with_what_w
 
 
 async def test_nobody_at_home_is_tried_again(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     hooks = Hooks(redis, clock, http, "http://127.0.0.1:1/hook", "http://no-such-host.invalid/hook")
     await hooks.lapse()
@@ -263,7 +264,7 @@ async def test_nobody_at_home_is_tried_again(
 
 
 async def test_an_endpoint_that_hangs_times_out_and_holds_up_nobody(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     receiver.answers["/hangs"].extend([HANG] * 50)
     hooks = Hooks(redis, clock, http, receiver.url + "/hangs", receiver.url + "/works")
@@ -287,7 +288,7 @@ async def test_a_server_that_never_answers_costs_one_timeout(http: httpx2.AsyncC
 
 
 async def test_what_was_never_heard_of_needs_no_end_and_what_may_have_been_gets_one(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     receiver.answers["/failing"].append((500, {}))
     hooks = Hooks(redis, clock, http, receiver.url + "/failing")
@@ -306,7 +307,7 @@ async def test_what_was_never_heard_of_needs_no_end_and_what_may_have_been_gets_
 
 
 async def test_a_url_that_was_taken_out_of_the_settings_gets_nothing_more(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     await Hooks(redis, clock, http, receiver.url + "/old").lapse()
     hooks = Hooks(redis, clock, http, receiver.url + "/new")
@@ -316,7 +317,7 @@ async def test_a_url_that_was_taken_out_of_the_settings_gets_nothing_more(
 
 
 async def test_a_profile_id_of_monstrous_size_ends_in_the_dead_letters_not_at_the_receiver(
-    redis: Redis, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
+    redis: Client, clock: ManualClock, http: httpx2.AsyncClient, receiver: Receiver
 ) -> None:
     hooks = Hooks(redis, clock, http, receiver.url + "/hook")
     await hooks.lapse("龘" * 10_000)
@@ -380,7 +381,7 @@ async def test_the_request_goes_to_the_checked_address_in_the_name_of_the_host(
     assert (got.path, got.headers["host"]) == ("/hook?shop=1", f"localhost:{port}")
 
 
-async def test_the_payload_is_thin(redis: Redis, clock: ManualClock, http: httpx2.AsyncClient) -> None:
+async def test_the_payload_is_thin(redis: Client, clock: ManualClock, http: httpx2.AsyncClient) -> None:
     hooks = Hooks(redis, clock, http)
     await hooks.lapse()
     [alert] = (await hooks.reads.alerts()).alerts

@@ -29,8 +29,10 @@ class Checkpoint:
     received: int = 0  #: broker's stamp on the newest record applied (ms)
     at: int = 0  #: wall time of the commit that applied it (ms)
     beat: int = 0  #: wall time at which its worker last said that it is there (ms)
+    lost: int = 0  #: records of profile-inputs that were gone before they were read, and given up
     offsets: dict[str, int] = field(default_factory=dict)  #: source partition -> last offset applied
     clocks: dict[str, int] = field(default_factory=dict)  #: source partition -> newest event time shown
+    topics: dict[str, int] = field(default_factory=dict)  #: topic -> code of its id; the offsets above are about these
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,10 @@ def to_fields(checkpoint: Checkpoint) -> dict[str, int]:
         "received": checkpoint.received,
         "at": checkpoint.at,
         "beat": checkpoint.beat,
+        "lost": checkpoint.lost,
     }
     out |= {f"s:{source}": offset for source, offset in checkpoint.offsets.items()}
+    out |= {f"t:{topic}": code for topic, code in checkpoint.topics.items()}
     return out | {f"c:{source}": clock for source, clock in checkpoint.clocks.items()}
 
 
@@ -157,6 +161,8 @@ def from_fields(fields: dict[str, int]) -> Checkpoint:
         received=fields.get("received", 0),
         at=fields.get("at", 0),
         beat=fields.get("beat", 0),
+        lost=fields.get("lost", 0),
         offsets={name[2:]: value for name, value in fields.items() if name.startswith("s:")},
         clocks={name[2:]: value for name, value in fields.items() if name.startswith("c:")},
+        topics={name[2:]: value for name, value in fields.items() if name.startswith("t:")},
     )

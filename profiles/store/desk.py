@@ -16,13 +16,13 @@ from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
-from redis.asyncio import Redis
 
 from profiles.alerts import STATES, Alert, Asked, Decision, Known, event_type
 from profiles.clock import Millis
 from profiles.deliveries import Delivery, Lane, Progress, lane_id
 from profiles.store import desk_rows as rows
 from profiles.store import keys
+from profiles.store.client import Client, Script
 from profiles.store.desk_plan import Plan
 
 SCRIPT: Final = Path(__file__).with_name("desk.lua").read_text(encoding="utf-8")
@@ -63,11 +63,11 @@ class Verdict:
 
 
 class Desk:
-    """All writes to the desk.  ``redis`` must answer in bytes (the default); a Cluster client works too."""
+    """All writes to the desk; every key of it is in one slot of a Cluster."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._script = redis.register_script(SCRIPT)
+    def __init__(self, redis: Client) -> None:
+        self._redis: Any = redis  # its answers are typed bytes-or-text; ours are bytes
+        self._script = Script(redis, SCRIPT)
 
     # --- transitions become alerts ---
 
@@ -189,4 +189,4 @@ class Desk:
         return await self._call(verb, queue, [keys.delivery(one.id)], *args)
 
     async def _call(self, verb: str, queue: str, more: Sequence[str], *args: str | int) -> Any:
-        return await self._script(keys=[*_FIXED, queue, *more], args=[verb, *args])
+        return await self._script([*_FIXED, queue, *more], [verb, *args])

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from profiles.alerts import Alert, State
 from profiles.deliveries import Delivery, Lane, lane_of
 from profiles.errors import MienError
 from profiles.store import desk_rows as rows
 from profiles.store import keys
+from profiles.store.client import Client
 
 MOST: Final = 500  #: entries in one answer
 _decode_disabled: Final = msgspec.json.Decoder(rows.Disabled).decode
@@ -57,10 +57,10 @@ class Endpoint:
 
 
 class DeskReads:
-    """All reads.  ``redis`` must answer in bytes (the default); a Cluster client works too."""
+    """All reads."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, redis: Client) -> None:
+        self._redis: Any = redis  # its answers are typed bytes-or-text; ours are bytes
 
     async def alert(self, name: str) -> Alert | None:
         """One alert as it is now; None if there is, or is no longer, such an alert."""

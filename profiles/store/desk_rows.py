@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-from redis.asyncio import Redis
 
 from profiles.alerts import Alert, Cause, Episode
 from profiles.clock import Millis
 from profiles.deliveries import Delivery, Lane
+from profiles.store.client import Client
 
 Row = Mapping[bytes, bytes]
 Flat = list[str]  #: names and values in turn, as XADD and HSET take them
@@ -131,7 +131,7 @@ def pairs(values: Iterable[bytes]) -> Row:
     return dict(zip(items, items, strict=True))
 
 
-async def read_rows(redis: Redis, names: Iterable[str]) -> list[Row]:
+async def read_rows(redis: Client, names: Iterable[str]) -> list[Row]:
     """Several hashes in one round trip, in order; one that does not exist is empty."""
     pipe: Any = redis.pipeline(transaction=False)
     for name in names:

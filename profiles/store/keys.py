@@ -4,7 +4,8 @@
 one atomic call.  Nothing else in the project may spell a key.
 
 Of one bucket, written only by the worker that owns it:
-    {b}:ck         hash    checkpoint: v, next, seq, clock, lag ...; and `s:<topic>/<partition>` -> last source offset
+    {b}:ck         hash    checkpoint: v, next, seq ...; `s:<topic>/<partition>` -> last source offset, `c:` -> clock;
+                           `t:<topic>` -> code of the id of the topic that these offsets are about
     {b}:p:<id>     string  a profile: layout fingerprint and packed row
     {b}:x:<id>     string  its sidecar: msgpack of what cannot be counted (traits in words, ids)
     {b}:due        zset    profile -> moment (ms) at which silence next changes something; also the roster
@@ -16,6 +17,7 @@ Of one bucket, written only by the worker that owns it:
 Of all buckets:
     names          hash    code -> text of every category, brand, item, city ... seen (write-once)
     meta           hash    bucket count, time zone, currency, schema; checked at start
+    alarms         hash    name -> JSON: what somebody should look at, and until when that is shown
     layouts        hash    fingerprint -> pieces of every layout that ever wrote a profile
     rules          hash    version -> the tags document published as that version; `live` -> current version
     params:<name>  hash    version -> JSON; `live` -> current version
@@ -44,6 +46,7 @@ from typing import Final
 
 NAMES: Final = "names"
 META: Final = "meta"
+ALARMS: Final = "alarms"
 LAYOUTS: Final = "layouts"
 RULES: Final = "rules"
 API_KEYS: Final = "keys"

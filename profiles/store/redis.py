@@ -1,8 +1,7 @@
 """Profiles in Redis or Valkey: one atomic call a batch, one GET a read.
 
 Knows: commands and key names.  Must not know: what a blob means.
-The only file besides ``desk.py`` that speaks to Redis.  Needs Redis >= 6.2 or Valkey >= 8; works in a Cluster because
-all keys of a call share the bucket's hash tag.
+Needs Redis >= 6.2 or Valkey >= 8; works in a Cluster because all keys of a call share the bucket's hash tag.
 """
 
 from __future__ import annotations
@@ -13,14 +12,16 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
-import redis.asyncio as redis
-from redis.exceptions import RedisError
+from redis.exceptions import MovedError, RedisClusterException, RedisError
 
 from profiles.errors import Stale, StoreDown
 from profiles.store import keys
+from profiles.store.address import WrongStore
 from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Message, from_fields
+from profiles.store.client import A_CLUSTER, Client, Script, connect
 from profiles.store.reach import away
 
+__all__ = ["RedisStore", "connect"]
 COMMIT = (Path(__file__).parent / "commit.lua").read_text(encoding="utf-8")
 
 P = ParamSpec("P")
@@ -28,11 +29,6 @@ R = TypeVar("R")
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes, bytes]]).decode
-
-
-def connect(url: str, timeout: float = 5.0) -> redis.Redis:
-    """A client whose every call is bounded in time."""
-    return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=15)
 
 
 def _reaching(
@@ -44,7 +40,9 @@ def _reaching(
     async def bounded(self: RedisStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await call(self, *args, **kwargs)
-        except (RedisError, OSError) as error:
+        except MovedError:
+            raise WrongStore(A_CLUSTER) from None
+        except (RedisError, RedisClusterException, OSError) as error:
             if isinstance(error, OSError) or away(error):
                 raise StoreDown(str(error)) from error
             raise
@@ -55,9 +53,9 @@ def _reaching(
 class RedisStore:
     """The store of production."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self.client: Any = client  # its answers are typed bytes-or-text; ours are bytes
-        self._commit = client.register_script(COMMIT)
+        self._commit = Script(client, COMMIT)
 
     @_reaching
     async def checkpoint(self, bucket: int) -> Checkpoint:
@@ -80,7 +78,7 @@ class RedisStore:
 
     @_reaching
     async def commit(self, commit: Commit) -> int:
-        done, version = await self._commit(keys=_keys(commit), args=_arguments(commit))
+        done, version = await self._commit(_keys(commit), _arguments(commit))
         if not done:
             raise Stale(commit.bucket, commit.expect, version)
         return int(version)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import redis.asyncio as redis
-
 from profiles.errors import LayoutError, MienError
 from profiles.layout import LAYOUT, Layout
 from profiles.store import keys
+from profiles.store.client import Client, Script, fits
 
 LIVE = "live"
 
@@ -33,16 +32,25 @@ return version + 1
 class Registry:
     """Shared documents by name and version."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: Client) -> None:
         self.client: Any = client  # its answers are typed bytes-or-text; ours are bytes
-        self._publish = client.register_script(_PUBLISH)
+        self._publish = Script(client, _PUBLISH)
+
+    async def reach(self, buckets: int) -> None:
+        """Find out, once at the start, that MIEN_REDIS is for the kind of store that is there.
+
+        Raises:
+            WrongStore: it is not; the message says what to write.
+        """
+        shared = (keys.META, keys.RULES, keys.LAYOUTS, keys.NAMES, keys.API_KEYS, keys.ALERT_CURSOR)
+        await fits(self.client, [*shared, *map(keys.checkpoint, range(buckets))])
 
     async def publish(self, name: str, document: str, unless_at: int | None = None) -> int:
         """Store a document as the next version and make it live; returns the live version.
 
         ``unless_at``: do nothing if that version, or a later one, is live already.
         """
-        return int(await self._publish(keys=[name], args=[document, "" if unless_at is None else unless_at]))
+        return int(await self._publish([name], [document, "" if unless_at is None else unless_at]))
 
     async def live(self, name: str) -> int:
         """The live version, 0 if nothing was ever published."""
@@ -58,6 +66,10 @@ class Registry:
     async def remember_layout(self) -> dict[int, Layout]:
         """Store today's layout and return every layout that ever wrote here, by fingerprint."""
         await self.client.hset(keys.LAYOUTS, str(LAYOUT.fingerprint), json.dumps(LAYOUT.pieces))
+        return await self.layouts()
+
+    async def layouts(self) -> dict[int, Layout]:
+        """Every layout that ever wrote here, by fingerprint."""
         found = await self.client.hgetall(keys.LAYOUTS)
         layouts = {}
         for fingerprint, pieces in found.items():

@@ -52,10 +52,12 @@ class Worlds:
         """Fix or check the shop's facts, remember the layout, publish the first rules if there are none.
 
         Raises:
+            WrongStore: MIEN_REDIS is for another kind of store than the one that is there.
             MetaMismatch: the store belongs to a shop with other settings.
             RuleErrors: the configured tags file is faulty.
         """
         shop = self._settings
+        await self.registry.reach(shop.buckets)
         await self.registry.settle({"buckets": str(shop.buckets), "timezone": shop.timezone, "currency": shop.currency})
         self.layouts = await self.registry.remember_layout()
         if await self.registry.live(keys.RULES) == 0:

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
@@ -17,7 +16,7 @@ from profiles.access import scopes as parsed
 from profiles.clock import iso
 from profiles.settings import load
 from profiles.store.access import list_keys, make_key, revoke_key
-from profiles.store.redis import connect
+from profiles.store.client import Client, connect
 
 R = TypeVar("R")
 
@@ -44,7 +43,7 @@ def revoke(key: str) -> int:
     return 0 if found else 1
 
 
-def _with(work: Callable[[Redis], Awaitable[R]]) -> R:
+def _with(work: Callable[[Client], Awaitable[R]]) -> R:
     async def run() -> R:
         client = connect(load().redis)
         try:

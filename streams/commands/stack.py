@@ -1,6 +1,7 @@
 """``mien up``: the private stack with workers and API; ``demo`` builds on it.
 
-Knows: which processes make a stack and what each is told.  Must not know: events.
+Knows: which processes of ours run on two servers and what each is told.
+Must not know: events, whose servers they are and how they were started.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import httpx2
 from rich.console import Console
@@ -24,8 +26,10 @@ from profiles.settings import Settings, as_environ, load
 from profiles.store.access import make_key
 from profiles.store.redis import connect
 from profiles.store.registry import Registry
+from streams.child import Child
 from streams.embedded import HOST, Embedded
 from streams.ports import pick_port
+from streams.supervisor import Supervisor
 from streams.topics import provision
 
 READY_SECONDS = 240.0  #: the first start compiles the kernels
@@ -37,12 +41,44 @@ class NotReady(MienError):
     """A part of the stack did not come up; the message says where to look."""
 
 
+class Servers(Protocol):
+    """A broker and a store that answer, and who keeps processes beside them; :class:`Embedded` is one such pair."""
+
+    @property
+    def broker(self) -> str:
+        """Bootstrap servers."""
+
+    @property
+    def redis(self) -> str:
+        """URL of the store."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker is the private one: Faust is tuned to it, and its log is new at every start."""
+
+    @property
+    def data_dir(self) -> Path:
+        """Where workers write files."""
+
+    @property
+    def logs(self) -> Path:
+        """Where everybody's log is."""
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Who starts and ends the processes."""
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """All processes."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A stack that answers."""
 
     settings: Settings
-    stack: Embedded
+    stack: Servers
     url: str
     key: str
     console: Console
@@ -50,45 +86,57 @@ class Running:
 
 @contextmanager
 def running(data_dir: Path, port: int, workers: int, console: Console, **changed: object) -> Iterator[Running]:
-    """Broker, Valkey, workers and API until the block ends.  ``changed`` are settings that differ from the usual.
+    """Broker and Valkey of our own, workers and API on them, until the block ends.
+
+    ``changed`` are settings that differ from the usual.
 
     Raises:
         MienError: something is missing, taken or broken; the message says what to do.
     """
-    with Embedded(data_dir) as stack:
-        chosen, taken = pick_port(port, HOST)
-        if taken:
-            console.print(f"[yellow]port {port} is taken, using {chosen}[/]")
-        given = {name: value for name, value in load().model_dump().items() if f"MIEN_{name.upper()}" in os.environ}
-        fixed = {"broker": stack.broker, "redis": stack.redis, "embedded": True, "data_dir": data_dir.resolve()}
-        settings = Settings.model_validate({"api_host": HOST, **given, **changed, **fixed, "api_port": chosen})
-        provision(settings)
-        key = asyncio.run(_prepare(settings))
-        env = {**os.environ, **as_environ(settings), "PYTHONUNBUFFERED": "1"}
-        stack.supervisor.start("api", [sys.executable, "-m", "api"], log=stack.logs / "api.log", env=env, restart=True)
-        for number in range(workers):
-            name = f"worker-{number}" if workers > 1 else "worker"
-            command = [sys.executable, "-m", "streams.commands.operate"]
-            log = stack.logs / f"{name}.log"
-            stack.supervisor.start(name, command, log=log, env={**env, "MIEN_INSTANCE": name}, restart=True)
-        url = f"http://{HOST}:{chosen}"
-        _until_ready(url, stack)
-        yield Running(settings, stack, url, key, console)
+    with Embedded(data_dir) as servers:
+        yield serve(servers, port, workers, console, **changed)
+
+
+def serve(servers: Servers, port: int, workers: int, console: Console, **changed: object) -> Running:
+    """Start workers and API on these servers and wait until they answer; they end with the servers' supervisor.
+
+    Raises:
+        MienError: something is missing, taken or broken; the message says what to do.
+    """
+    chosen, taken = pick_port(port, HOST)
+    if taken:
+        console.print(f"[yellow]port {port} is taken, using {chosen}[/]")
+    given = {name: value for name, value in load().model_dump().items() if f"MIEN_{name.upper()}" in os.environ}
+    where = {name: getattr(servers, name) for name in ("broker", "redis", "embedded", "data_dir")}
+    settings = Settings.model_validate({"api_host": HOST, **given, **changed, **where, "api_port": chosen})
+    provision(settings)
+    key = asyncio.run(_prepare(settings))
+    env = {**os.environ, **as_environ(settings), "PYTHONUNBUFFERED": "1"}
+    start, logs = servers.supervisor.start, servers.logs
+    start("api", [sys.executable, "-m", "api"], log=logs / "api.log", env=env, restart=True)
+    for number in range(workers):
+        name = f"worker-{number}" if workers > 1 else "worker"
+        command = [sys.executable, "-m", "streams.commands.operate"]
+        start(name, command, log=logs / f"{name}.log", env={**env, "MIEN_INSTANCE": name}, restart=True)
+    url = f"http://{HOST}:{chosen}"
+    _until_ready(url, servers)
+    return Running(settings, servers, url, key, console)
 
 
 async def _prepare(settings: Settings) -> str:
     """A new log needs new positions; and somebody must be able to read."""
     client = connect(settings.redis)
     try:
-        registry = Registry(client)
-        for bucket in range(settings.buckets):
-            await registry.forget_offsets(bucket)
+        if settings.embedded:
+            registry = Registry(client)
+            for bucket in range(settings.buckets):
+                await registry.forget_offsets(bucket)
         return await make_key(client, f"local-{secrets.token_hex(2)}", SCOPES)
     finally:
         await client.aclose()
 
 
-def _until_ready(url: str, stack: Embedded) -> None:
+def _until_ready(url: str, stack: Servers) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -1,10 +1,11 @@
-"""Whole stacks for tests: the very processes that ``mien up`` starts, in a folder of the test's own."""
+"""Whole stacks for tests: what ``mien up`` starts, on the servers of the lane, in a folder of the test's own."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from typing import Any
 
 import httpx2
 import msgspec
-from redis import Redis
+from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 
 from profiles.store import keys
 from profiles.store.base import from_fields
-from streams.commands.stack import Running, running
+from profiles.store.client import blocking
+from profiles.wire import decode_transition
+from streams.commands.stack import Running, serve
 from streams.shoppers import Totals, send, year
+from streams.topics import TRANSITIONS
+from tests.lanes.servers import Pair, servers
 
 TAGS = Path(__file__).with_name("tags.yaml")
 END = 1_760_000_000_000  #: a fixed day, so that two replays are the same
@@ -30,6 +35,7 @@ class Stack:
     """A running stack and what tests want of it."""
 
     running: Running
+    servers: Pair
     redis: Any  #: a client; its answers are typed bytes-or-text, ours are bytes
     http: httpx2.Client
 
@@ -42,7 +48,7 @@ class Stack:
         return range(self.running.settings.buckets)
 
     def pid(self, name: str) -> int:
-        """The process of a part: ``worker``, ``api``, ``valkey``, ``broker``."""
+        """The process of a part of ours: ``worker``, ``api``."""
         pid = next(child.pid for child in self.running.stack.children if child.name == name)
         assert pid is not None, f"{name} does not run"
         return pid
@@ -52,14 +58,16 @@ class Stack:
         os.kill(self.pid(name), signal.SIGKILL)
 
     @contextmanager
-    def away(self, name: str) -> Iterator[None]:
-        """The part answers nothing, as behind a broken network, and then goes on."""
-        pid = self.pid(name)
-        os.kill(pid, signal.SIGSTOP)
+    def away(self, part: str) -> Iterator[None]:
+        """The whole ``broker`` or ``store`` answers nothing, as behind a broken network, and then goes on."""
+        children = {"broker": self.servers.kafka.children, "store": self.servers.store.children}[part]
+        for child in children:
+            child.signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            for child in children:
+                child.signal(signal.SIGCONT)
 
     def counted(self) -> tuple[int, int]:
         """Events applied, and repeats recognised."""
@@ -68,6 +76,27 @@ class Stack:
             fields = self.redis.hgetall(keys.checkpoint(bucket))
             found.append(from_fields({name.decode(): int(value) for name, value in fields.items()}))
         return sum(each.applied for each in found), sum(each.duplicates for each in found)
+
+    def decided(self) -> bool:
+        """Whether the alert desk has come to the end of all that was told to it so far."""
+        reader = KafkaConsumer(bootstrap_servers=self.broker, enable_auto_commit=False)
+        try:
+            ends = reader.end_offsets([TopicPartition(TRANSITIONS, bucket) for bucket in self.buckets])
+            told = {place: end for place, end in ends.items() if end}
+            reader.assign(list(told))
+            for place, end in told.items():
+                reader.seek(place, end - 1)
+            last: dict[int, int] = {}
+            deadline = time.monotonic() + 10
+            while len(last) < len(told) and time.monotonic() < deadline:
+                for place, records in reader.poll(timeout_ms=200).items():
+                    last[place.partition] = decode_transition(records[-1].value).seq
+        finally:
+            reader.close()
+        cursors = self.redis.hgetall(keys.ALERT_CURSOR)
+        return len(last) == len(told) and all(
+            int(cursors.get(b"%d" % bucket, 0)) >= seq for bucket, seq in last.items()
+        )
 
     def profile(self, customer: str) -> dict[str, Any] | None:
         answer = self.http.get(f"/v1/profiles/{customer}")
@@ -105,14 +134,15 @@ def _told(note: bytes) -> dict[str, object]:
 
 
 @contextmanager
-def stack(folder: Path, **changed: object) -> Iterator[Stack]:
-    """Broker, Valkey, a worker and the API."""
+def stack(folder: Path, *, workers: int = 1, **changed: object) -> Iterator[Stack]:
+    """Broker, store, worker and API; several workers are ``worker-0`` and so on."""
     quiet = Console(quiet=True)
-    usual = {"tags": TAGS, "sms": "file", "learn": False}
-    with running(folder, 0, 1, quiet, **{**usual, **changed}) as started:
+    with servers(folder) as pair:
+        usual = {"tags": TAGS, "sms": "file", "learn": False, "replication": pair.kafka.replication}
+        started = serve(pair, 0, workers, quiet, **{**usual, **changed})
         headers = {"Authorization": f"Bearer {started.key}"}
         with (
-            Redis.from_url(started.settings.redis) as redis,
+            blocking(pair.redis) as redis,
             httpx2.Client(base_url=started.url, headers=headers, timeout=5.0) as http,
         ):
-            yield Stack(started, redis, http)
+            yield Stack(started, pair, redis, http)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from profiles.store import keys
 from tests.e2e.stacks import Stack, stack
 from tests.processes import eventually
 
 HOUSEHOLDS, DAYS = 150, 120
-SHIPPED = {"tags": None, "clock": "stream", "currency": "USD"}
+SHIPPED: dict[str, Any] = {"tags": None, "clock": "stream", "currency": "USD"}
 
 
 def settled(shop: Stack, valid: int, duplicates: int) -> None:
-    """Everything is applied, nobody is due any more, nothing waits in an outbox."""
-    eventually(lambda: shop.counted() == (valid, duplicates), f"{valid} applied, {duplicates} repeats", seconds=120)
+    """Everything is applied, nobody is due any more, nothing waits in an outbox or for the alert desk."""
+    eventually(lambda: shop.counted() == (valid, duplicates), f"{valid} applied, {duplicates} repeats", seconds=240)
 
     def quiet() -> bool:
         waiting = sum(shop.redis.xlen(keys.outbox(bucket)) for bucket in shop.buckets)
@@ -26,6 +27,7 @@ def settled(shop: Stack, valid: int, duplicates: int) -> None:
         return waiting == 0 and seqs == again
 
     eventually(quiet, "the sweep has nothing left to say", seconds=60)
+    eventually(shop.decided, "the alert desk has heard it all", seconds=60)
 
 
 def test_killing_the_worker_in_a_replay_changes_nothing(tmp_path: Path) -> None:

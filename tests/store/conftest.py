@@ -13,7 +13,7 @@ from profiles.store.redis import RedisStore, connect
 from tests.store.parts import Opener
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=["memory", "server"])
 def opened(request: pytest.FixtureRequest) -> Opener:
     """A way to open the store; open it inside the event loop that uses it."""
     if request.param == "memory":
@@ -27,11 +27,11 @@ def opened(request: pytest.FixtureRequest) -> Opener:
     url: str = request.getfixturevalue("redis_url")
 
     @asynccontextmanager
-    async def valkey() -> AsyncIterator[ProfileStore]:
+    async def server() -> AsyncIterator[ProfileStore]:
         client = connect(url)
         try:
             yield RedisStore(client)
         finally:
             await client.aclose()
 
-    return valkey
+    return server

@@ -1,0 +1,136 @@
+"""What to do with a batch of inputs that cannot be worked with as a whole: look into it, check it, cut it.
+
+Such a batch is our own fault, since only intake writes them; but one event of it must not hold up all others.
+Knows: how batches are packed, which numbers an event may hold.
+Must not know: Kafka, Redis, what is done with what was cut out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from profiles.clock import NEVER, Int64s
+from profiles.codec import from_blobs
+from profiles.errors import LayoutError
+from profiles.inputs import COLUMNS, Batch, Bools, Work, _matrix, _packed
+from profiles.kinds import Kind
+from profiles.layout import Layout
+from profiles.measures import TRAITS
+
+_C: Final = {name: i for i, name in enumerate(COLUMNS)}
+_LAST_KIND: Final = max(Kind)
+
+
+class Damaged(LayoutError):
+    """Stored profiles of some customers cannot be read; all others can."""
+
+    def __init__(self, profiles: Sequence[str], why: str) -> None:
+        super().__init__(f"{len(profiles)} stored profiles cannot be read: {why}")
+        self.profiles = frozenset(profiles)
+        self.why = why
+
+
+def table_of(batch: Batch) -> Int64s:
+    """The events of a batch, one row each, columns as in ``inputs.COLUMNS``.
+
+    Raises:
+        LayoutError: the parts of the batch do not fit together, so that nobody can say what its events are.
+    """
+    table = _matrix(batch.numbers, batch.count, len(COLUMNS))
+    counts = table[:, [_C["lines"], _C["traits"]]]
+    if (counts < 0).any() or counts.sum(axis=0).tolist() != [batch.line_count, batch.trait_count]:
+        raise LayoutError("a batch does not have the lines and traits that its events speak of")
+    if any(not 0 <= event < batch.count for event in batch.patches):
+        raise LayoutError("a batch has traits of an event that is not in it")
+    _matrix(batch.lines, batch.line_count, 3)
+    _matrix(batch.traits, batch.trait_count, 2)
+    return table
+
+
+def cut(batch: Batch, kept: Bools) -> Batch:
+    """The same batch with only those events; customers without any left are gone as well."""
+    table = table_of(batch)
+    lines = _matrix(batch.lines, batch.line_count, 3)[np.repeat(kept, table[:, _C["lines"]])]
+    traits = _matrix(batch.traits, batch.trait_count, 2)[np.repeat(kept, table[:, _C["traits"]])]
+    place, table = np.cumsum(kept) - 1, table[kept]
+    who = table[:, _C["who"]]
+    known = (who >= 0) & (who < len(batch.profiles))
+    left, numbered = np.unique(who[known], return_inverse=True)
+    table[known, _C["who"]] = numbered  # a row that never was stays beyond the end
+    return msgspec.structs.replace(
+        batch,
+        profiles=[batch.profiles[i] for i in left.tolist()],
+        numbers=_packed(table.tolist(), len(COLUMNS)),
+        count=len(table),
+        lines=_packed(lines.tolist(), 3),
+        traits=_packed(traits.tolist(), 2),
+        line_count=len(lines),
+        trait_count=len(traits),
+        patches={int(place[event]): patch for event, patch in batch.patches.items() if kept[event]},
+    )
+
+
+def first(batch: Batch, count: int) -> Batch:
+    """A batch up to its event number ``count``."""
+    return cut(batch, np.arange(batch.count) < count)
+
+
+def without(batch: Batch, events: Sequence[int]) -> Batch:
+    """A batch less some events."""
+    return cut(batch, ~np.isin(np.arange(batch.count), events))
+
+
+def alone(batch: Batch, event: int) -> Batch:
+    """One event of a batch as a batch of its own."""
+    return cut(batch, np.arange(batch.count) == event)
+
+
+def offset_of(batch: Batch, event: int) -> int:
+    """Where an event stood in its source partition."""
+    return int(table_of(batch)[event, _C["offset"]])
+
+
+def events_of(batch: Batch, profiles: frozenset[str]) -> list[int]:
+    """The events of some customers."""
+    rows = [row for row, profile in enumerate(batch.profiles) if profile in profiles]
+    return np.flatnonzero(np.isin(table_of(batch)[:, _C["who"]], rows)).tolist()
+
+
+def check(work: Work) -> None:
+    """Insist that no event points beside the tables; the kernels look nothing up twice.
+
+    Raises:
+        LayoutError: an event holds a number that intake cannot have written.
+    """
+    events = work.events
+    if len(events.row) and (
+        events.kind.min() < 0 or events.kind.max() > _LAST_KIND or events.time.min() < 0 or events.time.max() >= NEVER
+    ):
+        raise LayoutError("an event has a kind or a time that does not exist")
+    if len(events.traits) and (events.traits[:, 0].min() < 0 or events.traits[:, 0].max() >= len(TRAITS)):
+        raise LayoutError("an event has a trait that does not exist")
+
+
+def read_rows(profiles: Sequence[str], blobs: Sequence[bytes | None], layouts: Mapping[int, Layout]) -> Int64s:
+    """Rows of stored profiles.
+
+    Raises:
+        Damaged: some cannot be read; it names them.
+    """
+    try:
+        return from_blobs(blobs, layouts)
+    except LayoutError as error:
+        bad = [name for name, blob in zip(profiles, blobs, strict=True) if not _readable(blob, layouts)]
+        raise Damaged(bad, str(error)) from error
+
+
+def _readable(blob: bytes | None, layouts: Mapping[int, Layout]) -> bool:
+    try:
+        from_blobs([blob], layouts)
+    except LayoutError:
+        return False
+    return True

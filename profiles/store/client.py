@@ -1,0 +1,89 @@
+"""Clients of the store: one server or a Cluster, whatever MIEN_REDIS says; and scripts that work on both.
+
+Knows: how a client is made and bounded in time, how a script reaches a server that does not know it.
+Must not know: key names, what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha1
+from typing import Any, Final, TypeAlias
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import MovedError, NoScriptError, RedisClusterException
+from redis.retry import Retry
+
+from profiles.store.address import WrongStore, address
+from profiles.store.cluster import Cluster, meant
+
+Client: TypeAlias = redis.asyncio.Redis | Cluster
+Blocking: TypeAlias = redis.Redis | RedisCluster
+A_CLUSTER: Final = "MIEN_REDIS names one server, but that is a node of a Cluster: write redis+cluster://host:port"
+
+
+def connect(url: str, timeout: float = 5.0) -> Client:
+    """A client whose every call is bounded in time; it answers in bytes.  Nothing is connected before the first call.
+
+    Raises:
+        WrongStore: this is no address of a store.
+    """
+    where = address(url)
+    if where.cluster:
+        return Cluster(where, timeout)
+    return redis.asyncio.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=15
+    )
+
+
+def blocking(url: str, timeout: float = 5.0) -> Blocking:
+    """The same for a program without an event loop; it tries once, and a Cluster is looked for at once.
+
+    Raises:
+        WrongStore: this is no address of a store, or of another kind of store.
+        RedisError: no node of the Cluster answers.
+    """
+    where, once = address(url), Retry(NoBackoff(), 0)
+    bounds: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": once}
+    if not where.cluster:
+        return redis.Redis.from_url(url, **bounds)
+    nodes = [ClusterNode(host, port) for host, port in where.nodes]  # type: ignore[no-untyped-call]
+    try:
+        return RedisCluster(startup_nodes=nodes, **{**bounds, **where.options})
+    except RedisClusterException as error:
+        raise meant(error) from error
+
+
+async def fits(client: Client, names: Sequence[str]) -> None:
+    """Find out in one round trip whether this client reaches all of these keys.
+
+    Raises:
+        WrongStore: MIEN_REDIS is for another kind of store.
+        RedisError: it does not answer.
+    """
+    pipe: Any = client.pipeline(transaction=False)
+    for name in names:
+        pipe.exists(name)
+    try:
+        await pipe.execute()
+    except MovedError:
+        raise WrongStore(A_CLUSTER) from None
+
+
+class Script:
+    """A Lua script: called by its digest, sent whole to a server that does not know it: a new one, or a new master."""
+
+    def __init__(self, client: Client, text: str) -> None:
+        self._client: Any = client  # its answers are typed bytes-or-text; ours are bytes
+        self._text = text
+        self._digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: Sequence[str], args: Iterable[Any]) -> Any:
+        """What the script returns."""
+        try:
+            return await self._client.evalsha(self._digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return await self._client.eval(self._text, len(keys), *keys, *args)

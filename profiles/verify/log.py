@@ -1,0 +1,162 @@
+"""The log of one bucket as columns: every input once, in the order in which it counts.
+
+Knows: records of profile-inputs, that intake may have sent a stretch again.
+Must not know: Kafka, Redis, what an input does to a profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from profiles import inputs
+from profiles.clock import Int64s, Millis, Zone
+from profiles.inputs import Patch, Work
+from profiles.kernels.fold import Events
+from profiles.stable import code_of
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One record of profile-inputs."""
+
+    offset: int
+    stamp: Millis  #: when the broker had it
+    record: inputs.Record
+
+
+@dataclass
+class BucketLog:
+    """Records of one bucket, from the first one that still is there."""
+
+    bucket: int
+    zone: Zone
+    records: list[Logged] = field(default_factory=list)
+
+    @property
+    def batches(self) -> list[Logged]:
+        """The records that hold events."""
+        return [each for each in self.records if isinstance(each.record, inputs.Batch)]
+
+    @property
+    def controls(self) -> list[tuple[int, Millis, inputs.Control]]:
+        """New rules and cut points: (offset, stamp, what)."""
+        return [(each.offset, each.stamp, each.record) for each in self.records
+                if isinstance(each.record, inputs.Control)]  # fmt: skip
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """Every event once, as the log stands now; ask again after ``add``."""
+        return read(self.batches, self.zone)
+
+    def add(self, records: Iterable[Logged]) -> None:
+        """Go on with more of the log."""
+        self.records += records
+        self.__dict__.pop("inputs", None)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Events as columns, with where each came from and which record brought it first."""
+
+    work: Work
+    sources: list[str]
+    source: Int64s  #: number in ``sources``
+    offset: Int64s  #: in its source partition
+    record: Int64s  #: offset in profile-inputs
+    stamp: Int64s  #: when profile-inputs had it (ms)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def by_profile(self) -> tuple[Int64s, Int64s]:
+        """Events ordered by customer, keeping their order; and where each customer's begin."""
+        rows = self.work.events.row
+        order = np.argsort(rows, kind="stable")
+        return order, np.searchsorted(rows[order], np.arange(len(self.work.profiles) + 1))
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Customer -> row."""
+        return {name: row for row, name in enumerate(self.work.profiles)}
+
+    @cached_property
+    def patches(self) -> dict[int, Patch]:
+        """Event -> traits in words."""
+        return dict(self.work.patches)
+
+    @cached_property
+    def reached(self) -> Int64s:
+        """The time that the source partition of an input had shown when it came: never earlier than its own."""
+        out = self.work.events.time.copy()
+        for number in range(len(self.sources)):
+            here = np.flatnonzero(self.source == number)
+            here = here[np.argsort(self.offset[here], kind="stable")]
+            out[here] = np.maximum.accumulate(out[here])
+        return out
+
+    @cached_property
+    def places(self) -> Int64s:
+        """The place of every input in a replay: by the time that its source had reached, then by its own time."""
+        codes = np.array([code_of(name) for name in self.sources], np.int64)[self.source]
+        order = np.lexsort((self.offset, codes, self.work.events.time, self.reached))
+        return np.argsort(order)
+
+    def of(self, profile: str) -> Int64s:
+        """The events of a customer, in order."""
+        order, starts = self.by_profile
+        row = self.row_of.get(profile)
+        return order[:0] if row is None else order[starts[row] : starts[row + 1]]
+
+    def take(self, which: Int64s, profiles: Sequence[str]) -> Work:
+        """Some events, in the order given, as work on the rows of ``profiles``; all of them must be of those."""
+        row = np.full(len(self.work.profiles), -1, np.int64)
+        for place, name in enumerate(profiles):
+            if name in self.row_of:
+                row[self.row_of[name]] = place
+        patches = [(place, self.patches[e]) for place, e in enumerate(which.tolist()) if e in self.patches]
+        return Work(list(profiles), taken(self.work.events, which, row), {}, patches, {}, {}, 0)
+
+
+def taken(events: Events, which: Int64s, row: Int64s) -> Events:
+    """Some events in the order given; ``row`` renumbers their customers."""
+    columns = {name: np.ascontiguousarray(getattr(events, name)[which])
+               for name in Events._fields if name not in ("lines", "traits", "line_end", "trait_end")}  # fmt: skip
+    lines, line_end = _parts(events.lines, events.line_end, which)
+    traits, trait_end = _parts(events.traits, events.trait_end, which)
+    columns |= {"row": row[events.row[which]], "lines": lines, "line_end": line_end,
+                "traits": traits, "trait_end": trait_end}  # fmt: skip
+    return Events(**columns)
+
+
+def _parts(parts: Int64s, ends: Int64s, which: Int64s) -> tuple[Int64s, Int64s]:
+    starts = np.concatenate([[0], ends[:-1]])[which] if len(which) else which
+    counts = ends[which] - starts
+    new_end = np.cumsum(counts)
+    index = np.repeat(starts - (new_end - counts), counts) + np.arange(int(counts.sum()))
+    return np.ascontiguousarray(parts[index]), new_end
+
+
+def read(batches: Sequence[Logged], zone: Zone) -> Inputs:
+    """Every event once: what a source partition sent again is known by its offset."""
+    cursors: dict[str, int] = {}
+    numbers: dict[str, int] = {}
+    columns: list[list[Int64s]] = [[], [], [], []]
+    for each in batches:
+        batch = each.record
+        assert isinstance(batch, inputs.Batch)  # noqa: S101 - the caller chose them
+        source = f"{batch.topic}/{batch.partition}"
+        offsets, _ = inputs.offsets_and_times(batch)
+        fresh = offsets[offsets > cursors.get(source, -1)]
+        if len(fresh):
+            cursors[source] = int(fresh[-1])
+        number = numbers.setdefault(source, len(numbers))
+        for column, values in zip(columns, (number, fresh, each.offset, each.stamp), strict=True):
+            column.append(np.broadcast_to(np.asarray(values, np.int64), fresh.shape))
+    joined = [np.concatenate(column) if column else np.zeros(0, np.int64) for column in columns]
+    work = inputs.gather([each.record for each in batches if isinstance(each.record, inputs.Batch)], {}, zone)
+    return Inputs(work, list(numbers), *joined)

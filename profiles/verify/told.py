@@ -1,0 +1,68 @@
+"""What a bucket has told: its transitions and samples, each once, by number.
+
+Knows: that a message may have been published again, and that numbers have no gaps.
+Must not know: Kafka, Redis, what should have been told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from profiles.store.base import Message as Sent
+from profiles.verify.history import Message, read_message, unnumbered
+from profiles.verify.report import Report
+
+
+@dataclass
+class Told:
+    """Messages of one bucket by sequence number."""
+
+    bucket: int
+    by_seq: dict[int, Message] = field(default_factory=dict)
+    otherwise: set[int] = field(default_factory=set)  #: numbers under which two different things were said
+
+    def hear(self, messages: Iterable[Message]) -> None:
+        """Note messages in the order in which they were published; one that comes again changes nothing.
+
+        After Redis went back to an older state the same numbers are given again, perhaps to other messages: what was
+        said last counts.
+        """
+        self.__dict__.pop("by_profile", None)
+        for message in messages:
+            before = self.by_seq.get(message.seq)
+            if before is not None and unnumbered(before) != unnumbered(message):
+                self.otherwise.add(message.seq)
+            self.by_seq[message.seq] = message
+
+    def overhear(self, outbox: Iterable[tuple[int, Iterable[Sent]]]) -> None:
+        """Messages that still wait in the outbox: they are as good as told."""
+        for _, sent in outbox:
+            self.hear(read_message(each.topic, each.value) for each in sent)
+
+    @cached_property
+    def by_profile(self) -> dict[str, list[Message]]:
+        """Everything about each customer, in order."""
+        found: dict[str, list[Message]] = {}
+        for number in sorted(self.by_seq):
+            found.setdefault(self.by_seq[number].profile, []).append(self.by_seq[number])
+        return found
+
+    def of(self, profile: str, seq: int) -> list[Message]:
+        """What was said about a customer up to a number, in order, unnumbered."""
+        return [unnumbered(message) for message in self.by_profile.get(profile, []) if message.seq <= seq]
+
+
+def gaps(told: Told, seq: int, complete: bool, report: Report) -> None:
+    """Every number up to ``seq`` was told; ``complete``: the topics still reach back to the first."""
+    report.compared["sequence numbers"] += seq
+    missing = [number for number in range(1, seq + 1) if number not in told.by_seq]
+    if not complete:
+        first = min(told.by_seq, default=seq + 1)
+        report.left_out["messages that the topics no longer keep"] += sum(number < first for number in missing)
+        missing = [number for number in missing if number > first]
+    for number in missing:
+        report.differs("gap", f"bucket {told.bucket}", f"number {number}", "never told", "told")
+    if told.otherwise:
+        report.left_out["numbers told again with another message, after Redis went back"] += len(told.otherwise)

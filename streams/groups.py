@@ -1,0 +1,52 @@
+"""Records of profile-inputs, cut into pieces of work.
+
+Knows: how much one commit may hold.  Must not know: what becomes of a piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from profiles import inputs
+from streams.sift import Placed
+
+COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
+
+
+@dataclass(frozen=True)
+class Done:
+    """What pieces of work came to, for metrics."""
+
+    applied: int = 0
+    duplicates: int = 0
+    transitions: int = 0
+    swept: int = 0
+    messages: bool = False
+
+    def __add__(self, other: Done) -> Done:
+        return Done(
+            self.applied + other.applied,
+            self.duplicates + other.duplicates,
+            self.transitions + other.transitions,
+            self.swept + other.swept,
+            self.messages or other.messages,
+        )
+
+
+def groups(records: Sequence[tuple[int, inputs.Record]]) -> Iterator[tuple[int, list[Placed] | inputs.Control]]:
+    """Runs of batches small enough for one commit, and controls alone, each with its last offset."""
+    run: list[Placed] = []
+    size = 0
+    for offset, record in records:
+        more = len(record.profiles) if isinstance(record, inputs.Batch) else COMMIT_LIMIT + 1
+        if run and size + more > COMMIT_LIMIT:
+            yield run[-1][0], run
+            run, size = [], 0
+        if isinstance(record, inputs.Control):
+            yield offset, record
+        else:
+            run.append((offset, record))
+            size += more
+    if run:
+        yield run[-1][0], run

@@ -1,0 +1,106 @@
+"""The parts of a worker, connected and put together.
+
+Knows: which part needs which.  Must not know: when any of them is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx2
+from aiokafka import AIOKafkaProducer
+
+from profiles.clock import Clock
+from profiles.features import FEATURES
+from profiles.intake import Intake
+from profiles.settings import Settings
+from profiles.store import keys
+from profiles.store.alarms import Alarms
+from profiles.store.client import Client, connect
+from profiles.store.redis import RedisStore
+from profiles.store.registry import Registry
+from profiles.store.worlds import Worlds
+from streams.alerts import AlertDesk
+from streams.bell import Bell
+from streams.intake import IntakeHop
+from streams.learn import Learner
+from streams.patience import Patience
+from streams.places import Places
+from streams.quarantine import Limit, Quarantine, fetching
+from streams.relay import Relay
+from streams.sms import provider
+from streams.topics import MIB, event_topics, misfit
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a worker works with."""
+
+    store: RedisStore
+    worlds: Worlds
+    hop: IntakeHop
+    relay: Relay
+    learner: Learner
+    desk: AlertDesk
+    aside: Quarantine
+    places: Places
+    bell: Bell
+    topics: tuple[str, ...]  #: event topics that are read
+    sources: int  #: their partitions, all together
+    alerting_by: int  #: version of the rules that the desk begins with
+
+
+async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Parts:
+    """Connect to Kafka and Redis, check that they are ours, and make the parts.
+
+    Raises:
+        MienError: something does not fit, and no waiting mends it; the message says what to do.
+    """
+    client = connect(settings.redis)
+    registry = Registry(client)
+    worlds = Worlds(registry, settings)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.broker,
+        client_id=f"{settings.group}-worker",
+        acks="all",
+        max_request_size=4 * MIB,
+        max_batch_size=MIB // 2,
+        linger_ms=0,
+    )
+    await patiently("connect to Kafka", producer.start)
+    await patiently("look at the topics", lambda: asyncio.to_thread(misfit, settings))
+    await patiently("open the store", worlds.open)
+    bell = Bell(Alarms(client), clock)
+    aside = Quarantine(producer, Limit(settings.faults_per_minute), fetching(settings.broker), bell)
+    store = RedisStore(client)
+    topics = await patiently("look for event topics", lambda: asyncio.to_thread(event_topics, settings))
+    desk, alerting_by = await patiently("alert desk", lambda: _desk(settings, clock, client, worlds))
+    return Parts(
+        store=store,
+        worlds=worlds,
+        hop=IntakeHop(_intake(settings), settings.buckets, producer, aside, replay=settings.clock == "stream"),
+        relay=Relay(store, producer, patiently),
+        learner=Learner(registry, producer, settings.buckets),
+        desk=desk,
+        aside=aside,
+        places=Places(settings, bell),
+        bell=bell,
+        topics=topics,
+        sources=sum([len(await producer.partitions_for(topic)) for topic in topics]),
+        alerting_by=alerting_by,
+    )
+
+
+def _intake(settings: Settings) -> Intake:
+    rates = dict(part.split(":") for part in settings.rates.split(",") if part.strip())
+    return Intake(settings.currency, settings.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
+
+
+async def _desk(settings: Settings, clock: Clock, client: Client, worlds: Worlds) -> tuple[AlertDesk, int]:
+    version = await worlds.registry.live(keys.RULES)
+    book = await worlds.book(version)
+    names = {feature.name: feature.zh for feature in FEATURES}
+    http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
+    sms = provider(settings, clock)
+    return AlertDesk(settings, client, clock, book.alert_rules(), http, sms, names=names), version
