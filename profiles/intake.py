@@ -8,8 +8,8 @@ counted; nothing else is ever raised, whatever the bytes (fuzz law).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -94,8 +94,7 @@ class Message(msgspec.Struct, rename="camel"):
     context: Context | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One event of one customer, in whole numbers; texts are codes, with their names beside them."""
 
     profile: str
@@ -167,16 +166,15 @@ class Intake:
         kind = _kind(message)
         profile = _profile(message)
         claimed, time = self._time(message, received)
-        properties = message.properties or Properties()
+        properties = message.properties or _NOTHING
         names: dict[int, str] = {}
         lines = _lines(properties, names)
         traits, patch = _traits(message, names)
-        amount = self._amount(kind, properties)
         return Event(
             profile=profile,
             kind=kind,
             time=time,
-            amount=amount,
+            amount=self._amount(properties) if kind in _SPENDING else 0,
             quantity=_quantity(kind, properties),
             discount=self._money(properties.discount, properties.currency) if kind is Kind.ORDER else 0,
             rating=_rating(properties) if kind is Kind.REVIEW else 0,
@@ -216,9 +214,7 @@ class Intake:
             raise Rejected("time_implausible", f"{value} is no time in milliseconds")
         return int(value) if abs(value) > 1e11 else int(value * 1000)  # seconds until the year 5138
 
-    def _amount(self, kind: Kind, properties: Properties) -> int:
-        if kind not in _SPENDING:
-            return 0
+    def _amount(self, properties: Properties) -> int:
         currency = properties.currency
         for given in (properties.revenue, properties.subtotal):
             if given not in (None, ""):
@@ -250,6 +246,7 @@ class Intake:
         return amount
 
 
+_NOTHING: Final = Properties()
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -318,12 +315,19 @@ def _rating(properties: Properties) -> int:
 
 
 def _code(given: Text, names: dict[int, str]) -> int:
-    name = "" if given is None else str(given).strip()[:NAME_LIMIT]
-    if not name:
+    if given is None:
         return 0
-    code = code_of(name)
-    names[code] = name
+    code, name = _coded(given)
+    if code:
+        names[code] = name
     return code
+
+
+@lru_cache(maxsize=200_000)
+def _coded(given: str | int) -> tuple[int, str]:
+    """Code and text of a name as an app wrote it; 0 if it says nothing."""
+    name = str(given).strip()[:NAME_LIMIT]
+    return (code_of(name), name) if name else (0, "")
 
 
 def _lines(properties: Properties, names: dict[int, str]) -> tuple[tuple[int, int, int], ...]:

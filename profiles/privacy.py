@@ -7,6 +7,7 @@ Must not know: who asks.  What is masked here is gone: nothing downstream can sh
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 #: trait -> how it is masked; keys are compared by their letters and digits alone, so ``Phone_Number`` is ``phonenumber``
@@ -50,7 +51,12 @@ def masked(key: str, value: str) -> str:
 
 
 def _how(key: str, value: str) -> str | None:
-    how = PRIVATE.get("".join(c for c in key.lower() if c.isalnum()))
+    how = _named(key)
     if how is None and _EMAIL.search(value):
         return "email" if _EMAIL.fullmatch(value) else "rest"
     return "phone" if how is None and _PHONE.fullmatch(value) else how
+
+
+@lru_cache(maxsize=4096)
+def _named(key: str) -> str | None:
+    return PRIVATE.get("".join(c for c in key.lower() if c.isalnum()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,8 @@ MOMENTS: Final = frozenset(
 
 BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event itself, what it changed
 
+_RISK: Final = INDEX["risk"]
+_SAMPLED: Final = tuple((name, INDEX[name]) for name in SAMPLED)
 _MOMENT_KINDS: Final = np.array(sorted(MOMENTS))
 
 
@@ -142,19 +145,20 @@ class Step:
     def _tell(self, origin: Origin) -> None:
         """Turn notes into messages, memberships and timeline entries, in the order they were made; empties them."""
         changes, told = self._changes, 0
-        for i in range(changes.used[1] + 1):
-            until = changes.samples[i, 2] if i < changes.used[1] else changes.used[0]
+        notes, samples = changes.used.tolist()
+        what = changes.what[:notes].tolist()
+        for i, (row, at, until) in enumerate([*changes.samples[:samples].tolist(), (-1, 0, notes)]):
             for j in range(told, until):
-                self._transition(changes.what[j].tolist(), changes.features[j], origin)
+                self._transition(what[j], changes.features[j], origin)
             told = until
-            if i < changes.used[1]:
-                self._sample(int(changes.samples[i, 0]), int(changes.samples[i, 1]), changes.sample_features[i])
+            if row >= 0:
+                self._sample(row, at, changes.sample_features[i])
         changes.used[:] = 0
 
     def _sample(self, r: int, at: int, x: Floats) -> None:
         self.seq += 1
         profile = self._rows.profiles[r]
-        seen = {name: float(x[INDEX[name]]) for name in SAMPLED if not np.isnan(x[INDEX[name]])}
+        seen = {name: value for name, i in _SAMPLED if (value := x.item(i)) == value}
         sample = Sample(self._bucket, self.seq, profile, at, seen)
         self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
 
@@ -186,7 +190,7 @@ class Step:
             origin=origin if event >= 0 or origin != "live" else "sweep",
             rules=self._book.version,
             because=because,
-            risk=_known(x[INDEX["risk"]]),
+            risk=_known(x.item(_RISK)),
             tier=self._book.rung("tier", row),
             stage=self._book.rung("stage", row),
         )
@@ -197,7 +201,7 @@ class Step:
 
 
 def _known(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 4)
+    return None if isnan(value) else round(value, 4)
 
 
 def room_for(changes: int, rules: Rules) -> Changes:

@@ -252,8 +252,6 @@ def months_pass(
 ) -> int:  # fmt: skip
     """TOP and VARIETY: look at each coming 30-day tile until no interest is left."""
     truth, before, found = compare(op, x[f], limit), x[f], NEVER
-    if now + MONTH - (now + offset) % MONTH - DAY > until:
-        return NEVER  # no shop's clock changes by a day: the next tile begins too late
     for k in range(1, MONTHS + 1):
         at = next_edge(now, offset, MONTH, k, since, offsets)
         if at > until:
@@ -297,6 +295,7 @@ def soonest_of(
     factor: Floats, people: Population, x: Floats, until: int, since: Int64s, offsets: Int64s,
 ) -> int:  # fmt: skip
     """The first moment up to ``until`` at which a clause in ``asked[start:end]`` changes; ``until`` if none does."""
+    month = now + MONTH - (now + offset) % MONTH - DAY  # no shop's clock changes by a day
     for i in range(start, end):
         code = asked[i]
         if code < 0 or code >= HELD:
@@ -304,8 +303,11 @@ def soonest_of(
         f, op, limit = clauses[code, 0], clauses[code, 1], limits[code]
         if not moves(f, op, x[f], limit):
             continue
-        if FEATURE_ROWS[f, 0] == Op.SINCE.value and row[FEATURE_ROWS[f, 1]] + limit * DAY > until + SECOND:
-            continue  # most are settled here, before anything is handed over
+        how = FEATURE_ROWS[f, 0]  # most are settled here, before anything is handed over
+        if how == Op.SINCE.value and row[FEATURE_ROWS[f, 1]] + limit * DAY > until + SECOND:
+            continue
+        if (how == Op.TOP.value or how == Op.VARIETY.value) and month > until:
+            continue
         until = min(until, flip(row, now, offset, f, op, limit, factor, people, x, until, since, offsets))
     return until
 

@@ -30,7 +30,7 @@ from profiles.wire import Because
 Names = Callable[[int], str | None]
 _STEP_NAMES = {number: name for name, number in STEPS.items()}
 _STANDS = {ladder: TABLES.ladders + 2 * i for i, ladder in enumerate(LADDERS)}  #: slot of the rung
-_ALWAYS = BoundRule("", AllOf(()), None)  #: of a rung that has been retired
+_ALWAYS = BoundRule("", AllOf((), plain=True), None)  #: of a rung that has been retired
 
 
 class Ruling(NamedTuple):

@@ -48,6 +48,7 @@ class AllOf:
     """True if all parts are."""
 
     parts: tuple[Bound, ...]
+    plain: bool  #: comparisons only, which are never twice the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,4 +84,6 @@ def bind(term: Term, limits: Limits) -> Bound:
         measured = term.limit is not None and text is None
         return Asked(FEATURES[index], index, term.compare, limits(term), text, _TRUE[term.compare], measured)
     parts = tuple(bind(part, limits) for part in term.parts)
-    return AllOf(parts) if isinstance(term, Every) else AnyOf(parts)
+    if isinstance(term, Every):
+        return AllOf(parts, all(isinstance(part, Asked) for part in parts))
+    return AnyOf(parts)

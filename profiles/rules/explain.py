@@ -70,8 +70,9 @@ class Gap(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def because(rule: BoundRule, seen: Seen) -> tuple[Because, ...]:
     """Why ``rule`` holds for a customer now: what entered it or, if that has passed, what keeps it (see ``kept``)."""
-    if seen.true(rule.enter):
-        return _reasons(rule.enter, seen)
+    found = _reasons(rule.enter, seen)
+    if found is not None:
+        return found
     return () if rule.leave is None else _refusals(rule.leave, seen)
 
 
@@ -82,14 +83,16 @@ def kept(rule: BoundRule, seen: Seen) -> bool:
 
 def because_entered(rule: BoundRule, seen: Seen) -> tuple[Because, ...]:
     """Why it was entered; ``seen`` may know other tags only as they were a moment later."""
-    return because(rule, seen if seen.true(rule.enter) else replace(seen, trusting=True))
+    found = _reasons(rule.enter, seen)
+    return found if found is not None else because(rule, replace(seen, trusting=True))
 
 
 def because_left(rule: BoundRule, seen: Seen) -> tuple[Because, ...]:
     """Why it was left."""
     if rule.leave is None:
         return _refusals(rule.enter, seen)
-    return _reasons(rule.leave, seen if seen.true(rule.leave) else replace(seen, trusting=True))
+    found = _reasons(rule.leave, seen)
+    return found if found is not None else _reasons(rule.leave, replace(seen, trusting=True)) or ()
 
 
 def missing(rule: BoundRule, seen: Seen) -> tuple[Gap, ...]:
@@ -97,13 +100,21 @@ def missing(rule: BoundRule, seen: Seen) -> tuple[Gap, ...]:
     return tuple(dict.fromkeys(_gaps(rule.enter, seen)))
 
 
-def _reasons(term: Bound, seen: Seen) -> tuple[Because, ...]:
-    """The comparisons that make ``term`` true: all of an "every", the first true one of a "some"."""
-    if isinstance(term, AnyOf):
-        return next((_reasons(part, seen) for part in term.parts if seen.true(part)), ())
+def _reasons(term: Bound, seen: Seen) -> tuple[Because, ...] | None:
+    """The comparisons that make ``term`` true: all of an "every", the first true one of a "some"; None if it is not."""
+    if isinstance(term, Asked):
+        return (_told(term, seen),) if term.holds(seen.x.item(term.index), term.limit) else None
     if isinstance(term, AllOf):
-        return tuple(dict.fromkeys(reason for part in term.parts for reason in _reasons(part, seen)))
-    return (_told(term, seen),) if seen.true(term) else ()
+        parts: list[Because] = []
+        for part in term.parts:
+            found = _reasons(part, seen)
+            if found is None:
+                return None
+            parts += found
+        return tuple(parts) if term.plain else tuple(dict.fromkeys(parts))
+    if isinstance(term, AnyOf):
+        return next((found for part in term.parts if (found := _reasons(part, seen)) is not None), None)
+    return (_told(term, seen),) if seen.true(term) else None
 
 
 def _refusals(term: Bound, seen: Seen) -> tuple[Because, ...]:

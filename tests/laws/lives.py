@@ -7,11 +7,11 @@ lies beyond say so and draw their own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from profiles import inputs
 from profiles.clock import DAY, HOUR, MINUTE, Int64s, Zone, zone

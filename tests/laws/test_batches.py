@@ -6,13 +6,13 @@ arrive: rules have memory.  It does not depend on anything else: see docs/decisi
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from profiles.clock import Zone, zone
 from profiles.intake import Event

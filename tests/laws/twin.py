@@ -6,8 +6,9 @@ NUMBA_DISABLE_JIT=1 python -m tests.laws.twin
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from hashlib import blake2b
+
+from msgspec.structs import replace
 
 from profiles.clock import DAY, HOUR, zone
 from profiles.codec import from_blobs, to_blobs
