@@ -18,18 +18,20 @@ from profiles.kernels.pack import WORST, pack_rows, unpack_rows
 from profiles.layout import LAYOUT, Layout
 
 _MARK: Final = struct.Struct("<I")
+_TODAY: Final = _MARK.pack(LAYOUT.fingerprint)
 
 
-def pack_matrix(state: Int64s) -> tuple[bytes, Int64s]:
-    """All rows as one run of bytes, and where each row ends in it.
+def pack_matrix(state: Int64s, which: Int64s | None = None) -> tuple[bytes, Int64s]:
+    """All rows, or those that ``which`` numbers, as one run of bytes, and where each of them ends in it.
 
     >>> data, ends = pack_matrix(np.array([[0, 0, 7], [0, 0, 0]]))
     >>> len(data), ends.tolist()
     (2, [2, 2])
     """
+    which = np.arange(len(state)) if which is None else which
     out = np.empty(int(np.count_nonzero(state)) * WORST, np.uint8)
-    ends = np.zeros(len(state), np.int64)
-    pack_rows(np.ascontiguousarray(state), out, ends)
+    ends = np.zeros(len(which), np.int64)
+    pack_rows(np.ascontiguousarray(state), which, out, ends)
     return out[: int(ends[-1]) if len(ends) else 0].tobytes(), ends
 
 
@@ -48,12 +50,11 @@ def unpack(data: bytes, ends: Int64s, width: int) -> Int64s:
     return state
 
 
-def to_blobs(state: Int64s) -> list[bytes]:
-    """Profiles as they are stored."""
-    mark = _MARK.pack(LAYOUT.fingerprint)
-    data, ends = pack_matrix(state)
+def to_blobs(state: Int64s, which: Int64s | None = None) -> list[bytes]:
+    """Profiles as they are stored: all rows, or those that ``which`` numbers."""
+    data, ends = pack_matrix(state, which)
     edges = [0, *ends.tolist()]
-    return [mark + data[start:end] for start, end in pairwise(edges)]
+    return [_TODAY + data[start:end] for start, end in pairwise(edges)]
 
 
 def from_blobs(blobs: Sequence[bytes | None], older: Mapping[int, Layout]) -> Int64s:
@@ -64,11 +65,11 @@ def from_blobs(blobs: Sequence[bytes | None], older: Mapping[int, Layout]) -> In
     Raises:
         LayoutError: a profile is damaged, or was written under a layout that nobody remembers.
     """
+    if all(blob is None or blob[: _MARK.size] == _TODAY for blob in blobs):
+        return _rows(blobs, LAYOUT)
     if any(blob is not None and len(blob) < _MARK.size for blob in blobs):
         raise LayoutError("a profile is cut off before its layout's mark")
     marks = [_MARK.unpack_from(blob)[0] if blob is not None else LAYOUT.fingerprint for blob in blobs]
-    if all(mark == LAYOUT.fingerprint for mark in marks):
-        return _rows(blobs, LAYOUT)
     state = np.zeros((len(blobs), LAYOUT.size), np.int64)
     for mark in set(marks):
         layout = LAYOUT if mark == LAYOUT.fingerprint else older.get(mark)

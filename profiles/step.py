@@ -113,7 +113,7 @@ class Step:
     def commit(self, expect: int, fields: dict[str, int] | None = None) -> Commit:
         """Everything that changed, as one commit based on checkpoint version ``expect``."""
         touched = np.flatnonzero(self._rows.state[:, TABLES.version] != self._before)
-        blobs = to_blobs(self._rows.state[touched])
+        blobs = to_blobs(self._rows.state, touched)
         dues = self._rows.state[touched, TABLES.due].tolist()
         names = [self._rows.profiles[i] for i in touched.tolist()]
         self._timeline.sort(key=lambda note: note[0])

@@ -18,11 +18,11 @@ WORST = 13  #: bytes of one slot: up to 3 for the distance, 10 for the value
 
 
 @compiled
-def pack_rows(state: Int64s, out: Bytes, ends: Int64s) -> None:
-    """Write all rows one after another into ``out``; row r ends at ``ends[r]``."""
+def pack_rows(state: Int64s, which: Int64s, out: Bytes, ends: Int64s) -> None:
+    """Write the rows ``which`` one after another into ``out``; the i-th of them ends at ``ends[i]``."""
     at = 0
-    for r in range(len(state)):
-        before = -1
+    for i in range(len(which)):
+        r, before = which[i], -1
         for slot in range(state.shape[1]):
             value = state[r, slot]
             if value == 0:
@@ -42,7 +42,7 @@ def pack_rows(state: Int64s, out: Bytes, ends: Int64s) -> None:
                 at += 1
             out[at] = np.uint8(rest)
             at += 1
-        ends[r] = at
+        ends[i] = at
 
 
 @compiled

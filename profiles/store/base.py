@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 TIMELINE_KEPT = 50
 
@@ -35,8 +35,7 @@ class Checkpoint:
     topics: dict[str, int] = field(default_factory=dict)  #: topic -> code of its id; the offsets above are about these
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One profile as it is stored."""
 
     profile: str
@@ -44,8 +43,7 @@ class Entry:
     due: int  #: when silence next changes something (ms)
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """Something that must leave: it waits in the outbox until Kafka has it."""
 
     topic: str
