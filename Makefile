@@ -3,10 +3,11 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check format lock clean
+.PHONY: help demo test fuzz bench check format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH_READY := .venv-bench/.ready
 
 # The first Python that really runs and is new enough; choose another one with `make PYTHON=/path/to/python`.
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -33,6 +34,10 @@ test: $(READY)
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --count $(or $(FUZZ),1000000) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
 
+# Measure beside the peers, results in bench/RESULTS.md; ARGS=--quick in small, ARGS=update one part, ARGS=--help more.
+bench: $(BENCH_READY)
+	@.venv-bench/bin/python -m bench $(ARGS)
+
 # Check style, formatting and types.
 check: $(READY)
 	$(BIN)/ruff check .
@@ -49,10 +54,13 @@ lock:
 	$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra learn --extra data --group build --constraint requirements.lock \
 		--output-file requirements-run.lock pyproject.toml
+	@cp requirements.lock bench/requirements.lock  # its versions are kept wherever the peers allow it
+	$(COMPILE) --all-extras --group build --group test --output-file bench/requirements.lock \
+		pyproject.toml bench/requirements.in
 
 # Remove the packages, the data of the private stack and every cache.
 clean:
-	rm -rf .venv .mien .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-bench .mien .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 COMPILE := uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -68,4 +76,15 @@ $(READY): requirements.lock
 	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m profiles.kernels
+	@touch $@
+
+# The peers have an environment of their own, because what they need does not go with what Mien runs on.
+$(BENCH_READY): PIP := $(patsubst $(BIN)/%,.venv-bench/bin/%,$(PIP))
+$(BENCH_READY): bench/requirements.lock
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv and pip was found" >&2; exit 1; }
+	@echo "making .venv-bench from bench/requirements.lock with $(PYTHON); this takes a minute or two, once"
+	@rm -rf .venv-bench
+	@$(PYTHON) -m venv .venv-bench
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r bench/requirements.lock
+	@.venv-bench/bin/python -m profiles.kernels
 	@touch $@

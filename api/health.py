@@ -6,7 +6,6 @@ Must not know: HTTP.
 
 from __future__ import annotations
 
-import asyncio
 from time import perf_counter
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from profiles.store import keys
 from profiles.store.address import WrongStore
 from profiles.store.alarms import WAITING
 from profiles.store.base import Checkpoint
+from profiles.store.client import abreast
 
 BELIEVED: Final = SECOND  #: anybody may ask, so the store is asked once a second at most
 SILENT: Final = 15 * SECOND  #: a bucket whose worker was not heard of for this long has none
@@ -71,7 +71,7 @@ class Health:
 
     async def _workers(self, now: Millis) -> Check:
         buckets = range(self._house.settings.buckets)
-        checkpoints = await asyncio.gather(*map(self._house.store.checkpoint, buckets))
+        checkpoints = await abreast(self._house.store.checkpoint, buckets)
         without = [bucket for bucket, each in zip(buckets, checkpoints, strict=True) if now - each.beat > SILENT]
         seen: dict[str, Any] = {"buckets": len(buckets), "without_worker": without, "lag_ms": _lag(checkpoints)}
         if without:

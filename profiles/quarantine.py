@@ -17,12 +17,9 @@ from profiles.clock import NEVER, Int64s
 from profiles.codec import from_blobs
 from profiles.errors import LayoutError
 from profiles.inputs import COLUMNS, Batch, Bools, Work, _matrix, _packed
-from profiles.kinds import Kind
 from profiles.layout import Layout
-from profiles.measures import TRAITS
 
 _C: Final = {name: i for i, name in enumerate(COLUMNS)}
-_LAST_KIND: Final = max(Kind)
 
 
 class Damaged(LayoutError):
@@ -101,18 +98,14 @@ def events_of(batch: Batch, profiles: frozenset[str]) -> list[int]:
 
 
 def check(work: Work) -> None:
-    """Insist that no event points beside the tables; the kernels look nothing up twice.
+    """Insist that every event has a time that could have been.
 
     Raises:
-        LayoutError: an event holds a number that intake cannot have written.
+        LayoutError: one has a number there that intake cannot have written.
     """
-    events = work.events
-    if len(events.row) and (
-        events.kind.min() < 0 or events.kind.max() > _LAST_KIND or events.time.min() < 0 or events.time.max() >= NEVER
-    ):
-        raise LayoutError("an event has a kind or a time that does not exist")
-    if len(events.traits) and (events.traits[:, 0].min() < 0 or events.traits[:, 0].max() >= len(TRAITS)):
-        raise LayoutError("an event has a trait that does not exist")
+    time = work.events.time
+    if len(time) and (time.min() < 0 or time.max() >= NEVER):
+        raise LayoutError("an event has a time that never was")
 
 
 def read_rows(profiles: Sequence[str], blobs: Sequence[bytes | None], layouts: Mapping[int, Layout]) -> Int64s:

@@ -24,6 +24,7 @@ from profiles.sidecar import read as read_sidecar
 from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.base import Checkpoint
+from profiles.store.client import abreast
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
@@ -118,10 +119,9 @@ class Reader:
     async def profiles(self, profiles: Sequence[str]) -> list[ProfileView | None]:
         """Many customers, in the order asked."""
         found: dict[str, ProfileView | None] = {}
-        for bucket, mine in self._by_bucket(profiles).items():
-            blobs = await self._store.load(bucket, mine)
-            sides = await self._store.sidecars(bucket, mine)
-            checkpoint = await self._checkpoint(bucket)
+        by_bucket = self._by_bucket(profiles)
+        fetched = await abreast(self._fetch, by_bucket.items())
+        for mine, (blobs, sides, checkpoint) in zip(by_bucket.values(), fetched, strict=True):
             for profile, blob, side in zip(mine, blobs, sides, strict=True):
                 found[profile] = await self._view(profile, blob, side, checkpoint) if blob else None
         return [found[profile] for profile in profiles]
@@ -129,8 +129,9 @@ class Reader:
     async def versions(self, profiles: Sequence[str]) -> list[int | None]:
         """Only how often each has been decided: one round trip per bucket, made for watching."""
         found: dict[str, int | None] = {}
-        for bucket, mine in self._by_bucket(profiles).items():
-            blobs = await self._store.load(bucket, mine)
+        by_bucket = self._by_bucket(profiles)
+        fetched = await abreast(self._load, by_bucket.items())
+        for mine, blobs in zip(by_bucket.values(), fetched, strict=True):
             rows = from_blobs(blobs, self._worlds.layouts)
             for profile, blob, row in zip(mine, blobs, rows, strict=True):
                 found[profile] = int(row[TABLES.version]) if blob else None
@@ -208,13 +209,19 @@ class Reader:
 
     async def lags(self) -> list[int]:
         """How far behind its log each bucket is (ms)."""
-        return [_lag(await self._checkpoint(bucket)) for bucket in range(self._settings.buckets)]
+        return [_lag(each) for each in await abreast(self._checkpoint, range(self._settings.buckets))]
 
     def _by_bucket(self, profiles: Sequence[str]) -> dict[int, list[str]]:
         out: dict[int, list[str]] = {}
         for profile in dict.fromkeys(profiles):
             out.setdefault(bucket_of(profile, self._settings.buckets), []).append(profile)
         return out
+
+    async def _load(self, some: tuple[int, list[str]]) -> list[bytes | None]:
+        return await self._store.load(*some)
+
+    async def _fetch(self, some: tuple[int, list[str]]) -> tuple[list[bytes | None], list[bytes | None], Checkpoint]:
+        return await self._store.load(*some), await self._store.sidecars(*some), await self._checkpoint(some[0])
 
     async def _checkpoint(self, bucket: int) -> Checkpoint:
         now = self._clock()
@@ -259,8 +266,8 @@ class Reader:
 
     async def _counts(self) -> dict[str, int]:
         total: dict[str, int] = {}
-        for bucket in range(self._settings.buckets):
-            for name, n in (await self._store.counts(bucket)).items():
+        for counts in await abreast(self._store.counts, range(self._settings.buckets)):
+            for name, n in counts.items():
                 total[name] = total.get(name, 0) + n
         return total
 

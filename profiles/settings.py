@@ -25,7 +25,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     broker: str = Field("localhost:9092", description="Kafka bootstrap servers, comma separated.")
-    redis: str = Field("redis://localhost:6379/0", description="Redis or Valkey URL.")
+    redis: str = Field(
+        "redis://localhost:6379/0",
+        description="Redis or Valkey URL; `redis+cluster://host:port,host:port` for a Cluster.",
+    )
     group: str = Field("mien", description="Kafka consumer group and client id prefix.")
     event_topics: Names = Field(
         ("events.*",), description="Topics to read events from: names or globs, comma separated."

@@ -27,6 +27,7 @@ from streams.batches import PassThrough
 from streams.framework import faust_app, rewind
 from streams.patience import EXIT_RESTART, leave, surely
 from streams.topics import PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
+from streams.transport import FetchConsumer
 from streams.worker import Worker
 
 settings = load()
@@ -35,20 +36,29 @@ warm()  # before the group is joined: a member that compiles for half a minute w
 KAFKA_FAULTS = (KafkaError, OSError)
 
 
-app: Any = faust_app(settings)  # its decorators are untyped
+reads = event_topics(settings)
+app: Any = faust_app(settings, reads)  # its decorators are untyped
 worker = Worker(settings, system_clock, KAFKA_FAULTS)
 raw = PassThrough()
+FetchConsumer.sure = worker.sure
 
 
 def _topic(*names: str) -> Any:
     return app.topic(*names, schema=raw)
 
 
-@app.agent(_topic(*event_topics(settings)))
+async def _read(fetch: Any, work: Callable[[Any], Awaitable[None]]) -> None:
+    """Let the worker have a fetch, and go back if it is not the next one."""
+    wanted = await surely(worker.read(fetch.value, work))
+    if wanted is not None:
+        await rewind(app, fetch.message.topic, fetch.message.partition, wanted)
+
+
+@app.agent(_topic(*reads))
 async def intake(fetches: Any) -> None:
     """Read what apps sent and hand it to the bucket of each customer."""
     async for fetch in fetches.events():
-        await surely(worker.intake(fetch.value))
+        await _read(fetch, worker.intake)
 
 
 @app.agent(_topic(PROFILE_INPUTS), isolated_partitions=True)
@@ -64,14 +74,14 @@ async def update(fetches: Any) -> None:
 async def alerts(fetches: Any) -> None:
     """Turn transitions into alerts."""
     async for fetch in fetches.events():
-        await surely(worker.alert(fetch.message.partition, fetch.value))
+        await _read(fetch, worker.alert)
 
 
 @app.agent(_topic(SAMPLES))
 async def learn(fetches: Any) -> None:
     """Learn cut points from samples."""
     async for fetch in fetches.events():
-        await surely(worker.learn(fetch.value))
+        await _read(fetch, worker.learn)
 
 
 @app.on_partitions_revoked.connect
@@ -96,8 +106,13 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
 
 @app.task
 async def silence() -> None:
-    """Sweep what is due, renew what older rules decided."""
-    await _every(0.5, worker.tend)
+    """Sweep what is due, renew what older rules decided, go back where an older store came back."""
+
+    async def tend() -> None:
+        for bucket, wanted in (await worker.tend()).items():
+            await rewind(app, PROFILE_INPUTS, bucket, wanted)
+
+    await _every(0.5, tend)
 
 
 @app.task
@@ -116,6 +131,12 @@ async def complain() -> None:
 async def watch() -> None:
     """A topic nobody declared: start again, so that it is read as well."""
     await _every(20.0, _look_for_topics)
+
+
+@app.task
+async def guard() -> None:
+    """Notice if nothing happens although there is work."""
+    await _every(20.0, worker.keep_moving)
 
 
 async def _look_for_topics() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from profiles import inputs
-from profiles.clock import NEVER, SECOND, Clock, Zone
+from profiles.clock import MINUTE, NEVER, SECOND, Clock, Zone
 from profiles.errors import LayoutError
 from profiles.quarantine import table_of
 from profiles.replay import Waiting, stream_time
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from profiles.store.worlds import Worlds
 
 SWEEP_LIMIT = 500
-QUIET = 5 * SECOND  #: a replay that brings nothing for so long has ended
+QUIET = 5 * SECOND  #: a replay that brings nothing for so long, with nothing under way, has ended
+LONG_QUIET = 5 * MINUTE  #: so it has if nobody knows whether something is under way
 NOTHING = inputs.Control("nothing", 0)  #: stands where a record could not be read: only its offset counts
 
 
@@ -83,6 +84,7 @@ class Bucket:
         self._heard = 0  #: wall time of the last record
         self._named: set[int] = set()
         self._renewing = 0  #: where the walk through the roster stands
+        self._reached = 0  #: the farthest `next` that was ever committed from here
         self._reach = Reach(number, clock, aside)
 
     async def open(self) -> Checkpoint:
@@ -94,17 +96,43 @@ class Bucket:
             self.checkpoint = replace(self.checkpoint, rules=live)
         return self.checkpoint
 
+    @property
+    def place(self) -> int:
+        """The record it reads next, as far as is known here; -1 if nothing is."""
+        return -1 if self.checkpoint is None else max(self.checkpoint.next, self._read)
+
     async def reopen(self) -> Checkpoint:
         """The checkpoint as it is stored now, whatever was kept here."""
         async with self.lock:
             self._drop()
             return await self.open()
 
+    async def behind(self) -> int | None:
+        """Where the store wants to go on if it is an older one than was written to; None if it is not.
+
+        Whoever sends nothing more to this bucket would otherwise leave it as old as it came back.
+        """
+        async with self.lock:
+            stored = await self._store.checkpoint(self.number)
+            if self.checkpoint is not None and stored.version != self.checkpoint.version:
+                self._drop()
+            return stored.next if stored.next < self._reached else None
+
     def now(self) -> int:
         """What time it is here: the wall's, or in a replay the stream's."""
         if not self._replay or self.checkpoint is None:
             return self._clock()
         return stream_time(self.checkpoint.clocks, self._clock())
+
+    def told(self) -> int:
+        """When what is found out now is told, if not later; 0, so never late, as long as a replay is under way.
+
+        How far the stream jumps between two pieces of work depends on the machine, and alerts must not.
+        """
+        if not self._replay:
+            return self._clock()
+        wall, clocks = self._clock(), self.checkpoint.clocks if self.checkpoint is not None else {}
+        return wall if clocks and stream_time(clocks, wall) == wall else 0
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -172,10 +200,20 @@ class Bucket:
             self._waiting.forget((await self.open()).offsets)
         return done
 
-    async def hurry(self) -> Done:
-        """In a replay: if nothing has come for a while, nothing more will; apply what waits."""
+    @property
+    def quiet(self) -> bool:
+        """In a replay: whether something waits, and nothing has come for a while."""
+        return bool(self._waiting.batches) and self._clock() - self._heard >= QUIET
+
+    async def hurry(self, end: int | None = None) -> Done:
+        """In a replay: if nothing more will come, apply what waits.
+
+        ``end``: nothing is under way, and the log ends there.  None: something may be, say from a worker that is frozen;
+        then only a much longer silence counts.
+        """
         async with self.lock:
-            if not self._waiting.batches or self._clock() - self._heard < QUIET:
+            enough = QUIET if end is not None and self._read >= end else LONG_QUIET
+            if not self._waiting.batches or self._clock() - self._heard < enough:
                 return Done()
             await self.open()
             return await self._release(NEVER)
@@ -240,7 +278,7 @@ class Bucket:
         self, checkpoint: Checkpoint, placed: Sequence[Placed], until: int | None
     ) -> tuple[inputs.Work, Commit]:
         batches = [batch for _, batch in placed]
-        work, step = await self._planner.events(checkpoint, batches, self.now(), until)
+        work, step = await self._planner.events(checkpoint, batches, self.told(), until)
         return work, step.commit(checkpoint.version)
 
     async def _sifted(
@@ -274,13 +312,13 @@ class Bucket:
     async def sweep(self) -> Done:
         """Let silence act on profiles that are due; at most SWEEP_LIMIT of them."""
         async with self.lock:
-            checkpoint, now = await self.open(), self.now()
+            checkpoint, now, told = await self.open(), self.now(), self.told()
             due = await self._store.due(self.number, now, SWEEP_LIMIT + self._reach.alone)
             if not due:
                 return Done()
 
             async def plan(profiles: Sequence[str]) -> Commit:
-                return (await self._planner.silence(checkpoint, profiles, now)).commit(checkpoint.version)
+                return (await self._planner.silence(checkpoint, profiles, now, told)).commit(checkpoint.version)
 
             reached, commit = await self._reach(due, plan)
             if not reached:
@@ -336,6 +374,7 @@ class Bucket:
             offsets=before.offsets | {name[2:]: at for name, at in fields.items() if name.startswith("s:")},
             clocks=before.clocks | {name[2:]: at for name, at in fields.items() if name.startswith("c:")},
         )
+        self._reached = max(self._reached, self.checkpoint.next)
 
 
 def _begun(checkpoint: Checkpoint, fields: dict[str, int]) -> dict[str, int]:

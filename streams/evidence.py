@@ -9,36 +9,45 @@ there by the time it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from rich.progress import Progress
 
 from profiles import inputs
-from profiles.clock import zone
-from profiles.intake import Intake
-from profiles.layout import Layout
+from profiles.alerts import Alert
+from profiles.clock import HOUR, system_clock, zone
+from profiles.errors import LayoutError
+from profiles.intake import Intake, exponent_of
 from profiles.settings import Settings
+from profiles.stable import code_of
 from profiles.store import keys
 from profiles.store.client import connect
+from profiles.store.desk import Desk as DeskStore
+from profiles.store.desk_reads import MOST, DeskReads
+from profiles.store.desk_rows import LedgerLine
 from profiles.store.pins import Pin, Pins
+from profiles.store.redis import RedisStore
 from profiles.store.registry import MetaMismatch, Registry
 from profiles.store.worlds import CUTS, Worlds
+from profiles.verify.alerts import AlertJudge, Desk
 from profiles.verify.bucket import BucketJudge, position
-from profiles.verify.history import Rulers, read_message
-from profiles.verify.letters import Letter, letters
-from profiles.verify.log import BucketLog, Logged
+from profiles.verify.files import Lines, matched
+from profiles.verify.history import Message, Rulers, read_message
+from profiles.verify.letters import SET_ASIDE, Letter, letters
+from profiles.verify.log import BucketLog, Inputs, Logged
 from profiles.verify.report import Report
 from profiles.verify.source import Partition, Record, Sources, handed_on
 from profiles.verify.told import Told, gaps
-from profiles.wire import Sample
-from streams.lookback import Lookback
+from profiles.wire import Sample, Transition
+from streams.lookback import Lookback, Topics
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
 
 CHUNK = 200  #: customers of one pin
+NAMES = 2000  #: codes asked for at a time
 
 
 @dataclass(frozen=True)
@@ -51,30 +60,13 @@ class Asked:
 
 
 @dataclass
-class Topics:
-    """Topics as far as they were read."""
+class Heard:
+    """What was told so far and concerns more than one bucket."""
 
-    look: Lookback
     samples: dict[int, list[Sample]] = field(default_factory=dict)
-    _read_to: dict[tuple[str, int], int] = field(default_factory=dict)
-
-    def whole(self, topic: str, partition: int) -> bool:
-        """Whether nothing was lost to retention."""
-        return self.look.edges(topic, partition)[0] == 0
-
-    def more(self, topic: str, partition: int, upto: int | None = None) -> Iterator[Any]:
-        """What was not read yet, up to an offset or to the end."""
-        place = topic, partition
-        start = max(self._read_to.get(place, 0), self.look.edges(topic, partition)[0])
-        for record in self.look.read(topic, partition, start, upto):
-            self._read_to[place] = record.offset + 1
-            yield record
-
-    def hear_samples(self) -> None:
-        """Samples of all buckets stand in one partition."""
-        for record in self.more(SAMPLES, 0):
-            sample = read_message(SAMPLES, record.value)
-            self.samples.setdefault(sample.bucket, []).append(sample)  # type: ignore[arg-type]
+    letters: list[Letter] = field(default_factory=list)
+    alarming: dict[int, dict[int, Transition]] = field(default_factory=dict)  #: by bucket and number
+    names: dict[int, str] = field(default_factory=dict)  #: codes that were looked up
 
 
 class Verification:
@@ -86,7 +78,7 @@ class Verification:
         self._progress = progress
         self._zone = zone(settings.timezone)
         self._rulers: dict[tuple[int, int], Rulers] = {}
-        self._layouts: dict[int, Layout] = {}
+        self._heard = Heard()
         self.report = Report()
 
     async def run(self) -> Report:
@@ -97,15 +89,17 @@ class Verification:
         """
         client = connect(self._settings.redis)
         registry = Registry(client)
-        self._pins, self._worlds = Pins(client), Worlds(registry, self._settings)
+        self._pins, self._store, self._worlds = Pins(client), RedisStore(client), Worlds(registry, self._settings)
+        self._desk, self._reads = DeskStore(client), DeskReads(client)
         try:
             await self._open(registry)
             with Lookback(self._settings) as look:
                 self._topics = Topics(look)
-                sources = self._sources(look)
+                raw = self._lines() if self._asked.files else self._sources()
                 for bucket in self._progress.track(range(self._settings.buckets), description="buckets"):
-                    await self._bucket(bucket, sources)
-                self._letters(sources)
+                    await self._bucket(bucket, raw)
+                self._letters(raw)
+                await self._alerts()
         finally:
             await client.aclose()
         return self.report
@@ -129,103 +123,230 @@ class Verification:
 
     # --- the raw side ---
 
-    def _sources(self, look: Lookback) -> Sources:
+    def _intake(self) -> Intake:
         shop = self._settings
         rates = dict(part.split(":") for part in shop.rates.split(",") if part.strip())
-        intake = Intake(shop.currency, shop.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
-        sources = Sources(intake, shop.buckets)
-        for topic in event_topics(shop):
+        return Intake(shop.currency, shop.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
+
+    def _lines(self) -> Lines:
+        lines = Lines(self._intake(), self._settings.buckets, system_clock())
+        for file in self._asked.files:
+            with file.open("rb") as stream:
+                lines.read(self._progress.track(stream, description=file.name, total=None))
+        return lines
+
+    def _sources(self) -> Sources:
+        sources, look = Sources(self._intake(), self._settings.buckets), self._topics.look
+        for topic in event_topics(self._settings):
             for number in look.partitions(topic):
                 handed = look.committed(topic, number)
                 start, end = look.edges(topic, number)
                 partition = Partition(topic, number, start, start, handed)
+                sources.partitions[partition.name] = partition
                 if start > 0:
                     self.report.cannot(
-                        f"{partition.name} no longer has its first {start} records (retention): what they became is "
-                        "compared with profile-inputs only; hand their events in as files to judge them too"
+                        f"{partition.name} no longer has its first {start} records (retention): what became of them "
+                        "cannot be said; hand their events in as files: mien verify FILES"
                     )
-                sources.partitions[partition.name] = partition
-                records = self._progress.track(
-                    self._topics.more(topic, number), total=max(end, handed) - start, description=partition.name
-                )
+                size = max(end, handed) - start
+                records = self._progress.track(self._topics.more(topic, number), total=size, description=partition.name)
                 sources.read(partition, (Record(r.offset, r.timestamp, r.value or b"") for r in records))
         return sources
 
-    def _catch_up(self, sources: Sources, log: BucketLog) -> None:
-        """Records whose inputs are in the log are in their topics."""
-        logged = log.inputs
-        for number, name in enumerate(logged.sources):
-            newest = int(logged.offset[logged.source == number].max(initial=-1))
-            partition = sources.partitions.get(name)
-            if partition is not None and newest >= partition.end:
-                records = self._topics.more(partition.topic, partition.number, newest + 1)
-                sources.read(partition, (Record(r.offset, r.timestamp, r.value or b"") for r in records))
+    def _of_bucket(self, raw: Sources | Lines, log: BucketLog) -> Inputs:
+        """The raw side of a bucket, laid beside the log."""
+        if isinstance(raw, Lines):
+            return matched(log.bucket, raw.bucket(log.bucket, self._zone), log.inputs, self.report)
+        self._catch_up(raw, log.inputs)
+        mine = raw.bucket(log.bucket, self._zone)
+        handed_on(log.bucket, mine, log.inputs, raw, self.report)
+        return mine
 
-    def _letters(self, sources: Sources) -> None:
-        found: list[Letter] = []
-        for partition in self._topics.look.partitions(DEAD_LETTERS):
-            if not self._topics.whole(DEAD_LETTERS, partition):
-                self.report.left_out["dead letters that are no longer kept"] += self._topics.look.edges(
-                    DEAD_LETTERS, partition
-                )[0]
-            found += [
-                Letter.of({name: value.decode(errors="replace") for name, value in record.headers})
-                for record in self._topics.more(DEAD_LETTERS, partition)
-            ]
-        letters(found, sources, self.report)
+    def _catch_up(self, sources: Sources, logged: Inputs) -> None:
+        """Read on where the log is ahead: a record whose input is in the log has been in its topic before."""
+        for number, name in enumerate(logged.sources):
+            partition = sources.partitions.get(name)
+            if partition and int(logged.offset[logged.source == number].max(initial=-1)) >= partition.end:
+                records = self._topics.more(partition.topic, partition.number)
+                sources.read(partition, (Record(r.offset, r.timestamp, r.value or b"") for r in records))
 
     # --- one bucket ---
 
-    async def _bucket(self, bucket: int, sources: Sources) -> None:
+    async def _bucket(self, bucket: int, raw: Sources | Lines) -> None:
         log, told = BucketLog(bucket, self._zone), Told(bucket)
         self._read_log(log)
-        names = sorted(await self._pins.roster(bucket) | set(log.inputs.work.profiles))
+        roster = await self._pins.roster(bucket) | log.profiles
+        names = self._sampled(roster, self._asked.profiles)
         pins = [await self._pin(bucket, names[at:to]) for at, to in _cuts(len(names))]
         self._read_log(log, max(pin.checkpoint.next for pin in pins))
-        judge = BucketJudge(log, told, self._ruler, self._layouts, self._settings.clock == "stream", self.report)
-        later = sorted({log.inputs.work.profiles[row] for row in judge.rows_at(pins)} - set(names))
+        later = [] if self._asked.profiles else sorted(log.profiles - roster)
         if later:
             pins += [await self._pin(bucket, later[at:to]) for at, to in _cuts(len(later))]
             self._read_log(log, max(pin.checkpoint.next for pin in pins))
-        self._hear(told, pins)
-        if log.records and log.records[0].offset > 0:
-            self.report.cannot(
-                f"profile-inputs/{bucket} no longer has its first {log.records[0].offset} records (retention)"
-            )
+        whole = self._hear(told, pins)
+        self._heard.alarming[bucket] = self._concerning(told.by_seq.values())
+        if not self._can_judge(log, pins):
             return
-        self._catch_up(sources, log)
-        handed_on(bucket, sources.bucket(bucket, self._zone), log.inputs, sources, self.report)
+        judge = BucketJudge(log, told, self._ruler, self._layouts, self._settings.clock == "stream", self.report, whole)
+        judge.set_aside = frozenset((f"{each.topic}/{each.partition}", each.offset)
+                                    for each in self._heard.letters if each.reason in SET_ASIDE)  # fmt: skip
+        beside = self._of_bucket(raw, log)
         await self._learn_rulers(*judge.versions(pins))
-        whole = self._topics.whole(TRANSITIONS, bucket) and self._topics.whole(SAMPLES, 0)
+        await self._names(log, min(pin.checkpoint.next for pin in pins))
+        self._recounting(judge, beside, names)
         gaps(told, max(pin.checkpoint.seq for pin in pins), whole, self.report)
-        judge.told_whole = whole
+        self._unreadable(log, pins)
         for pin in pins:
             judge.judge(pin)
         for pin in {pin.checkpoint.version: pin for pin in (pins[0], pins[-1])}.values():
-            position(judge, pin)
+            position(judge, pin, sampled=self._asked.profiles is not None)
+        self.report.left_out["repeats that came too late to be recognised, and count"] += (
+            judge.repeats - judge.duplicates
+        )
+
+    def _can_judge(self, log: BucketLog, pins: Sequence[Pin]) -> bool:
+        checkpoint, where = pins[-1].checkpoint, f"profile-inputs/{log.bucket}"
+        if checkpoint.lost:
+            self.report.cannot(f"{where}: {checkpoint.lost} records were gone before they were read, and given up")
+        first = self._topics.look.edges(PROFILE_INPUTS, log.bucket)[0]
+        if first > 0:
+            self.report.cannot(
+                f"{where} no longer has its first {first} records (retention): lives cannot be told again from the "
+                "beginning; keep profile-inputs for as long as you want to be able to judge (retention.ms)"
+            )
+        return first == 0 and not checkpoint.lost
+
+    def _sampled(self, names: set[str], most: int | None) -> list[str]:
+        """All of them in order, or a bucket's share of ``most`` of all customers, by the hash of their names."""
+        if most is None:
+            return sorted(names)
+        return sorted(names, key=code_of)[: -(-most // self._settings.buckets)]
+
+    def _recounting(self, judge: BucketJudge, beside: Inputs, names: Sequence[str]) -> None:
+        chosen = frozenset(self._sampled(set(names), self._asked.oracle))
+        if chosen:
+            from profiles.verify.recount import Recount  # noqa: PLC0415 - it needs pandas, so only who wants it pays
+
+            digits = exponent_of(self._settings.currency)
+            judge.recount = Recount(self._settings.timezone, digits, chosen, beside, self.report)
 
     async def _pin(self, bucket: int, names: Sequence[str]) -> Pin:
-        return await self._pins.pin(bucket, names, self._tags())
-
-    def _tags(self) -> list[str]:
-        """Every tag there ever was: slots are never given away twice."""
-        newest = max(self._rulers)
-        return [name for name in self._rulers[newest].book.numbers if "." not in name]
+        newest = max(self._rulers)  # slots are never given away twice: it knows every tag there ever was
+        return await self._pins.pin(bucket, names, [tag for tag in self._rulers[newest].book.numbers if "." not in tag])
 
     def _ruler(self, rules: int, cuts: int) -> Rulers:
         return self._rulers[rules, cuts]
 
-    def _read_log(self, log: BucketLog, upto: int | None = None) -> None:
-        log.add(Logged(each.offset, each.timestamp, inputs.decode(each.value))
-                for each in self._topics.more(PROFILE_INPUTS, log.bucket, upto))  # fmt: skip
+    async def _names(self, log: BucketLog, upto: int) -> None:
+        """Every code that came with its text is known by that text."""
+        fresh = {code: name for code, name in log.names(upto).items() if code not in self._heard.names}
+        codes = sorted(fresh)
+        for start in range(0, len(codes), NAMES):
+            some = codes[start : start + NAMES]
+            for code, stored in zip(some, await self._store.names(some), strict=True):
+                if stored != fresh[code]:
+                    self.report.differs("name", f"bucket {log.bucket}", f"code {code}", stored, fresh[code])
+        self._heard.names |= fresh
+        self.report.compared["names behind codes"] += len(fresh)
 
-    def _hear(self, told: Told, pins: Sequence[Pin]) -> None:
-        """Topics were written before the outbox let go, so read after the pins they hold what the pins do not."""
-        self._topics.hear_samples()
-        told.hear(self._topics.samples.pop(told.bucket, []))
+    # --- topics of ours ---
+
+    def _read_log(self, log: BucketLog, upto: int | None = None) -> None:
+        for each in self._topics.more(PROFILE_INPUTS, log.bucket, upto):
+            try:
+                log.add(Logged(each.offset, each.timestamp, inputs.decode(each.value)))
+            except LayoutError as fault:
+                log.unreadable[each.offset] = str(fault)
+
+    def _unreadable(self, log: BucketLog, pins: Sequence[Pin]) -> None:
+        """A record that nobody can read has become a dead letter."""
+        aside = {each.offset for each in self._heard.letters
+                 if (each.topic, each.partition) == (PROFILE_INPUTS, log.bucket)}  # fmt: skip
+        self.report.left_out["records of profile-inputs that were set aside"] += len(log.unreadable.keys() & aside)
+        for offset in sorted(log.unreadable.keys() - aside):
+            if offset < pins[-1].checkpoint.next:
+                where = f"{PROFILE_INPUTS}/{log.bucket} offset {offset}"
+                self.report.differs("dead_letter", where, log.unreadable[offset], "passed over", "a dead letter")
+
+    def _hear(self, told: Told, pins: Sequence[Pin]) -> bool:
+        """Topics were written before the outbox let go, so read after the pins they hold what the pins do not.
+
+        True if they still reach back to the first message.
+        """
+        for record in self._topics.more(SAMPLES, 0):
+            sample = read_message(SAMPLES, record.value)
+            if isinstance(sample, Sample):
+                self._heard.samples.setdefault(sample.bucket, []).append(sample)
+        told.hear(self._heard.samples.pop(told.bucket, []))
         told.hear(read_message(TRANSITIONS, each.value) for each in self._topics.more(TRANSITIONS, told.bucket))
         for pin in pins:
             told.overhear(pin.outbox)
+        self._hear_letters()
+        return self._topics.whole(TRANSITIONS, told.bucket) and self._topics.whole(SAMPLES, 0)
+
+    def _hear_letters(self) -> None:
+        for partition in self._topics.look.partitions(DEAD_LETTERS):
+            self._heard.letters += [Letter.of({name: value.decode(errors="replace") for name, value in record.headers})
+                                    for record in self._topics.more(DEAD_LETTERS, partition)]  # fmt: skip
+
+    def _letters(self, raw: Sources | Lines) -> None:
+        self._hear_letters()
+        if isinstance(raw, Lines):
+            self.report.left_out["lines of files that intake refuses"] += raw.refused
+            return
+        partitions = self._topics.look.partitions(DEAD_LETTERS)
+        whole = all(self._topics.whole(DEAD_LETTERS, partition) for partition in partitions)
+        letters(self._heard.letters, raw, self.report, whole=whole)
+
+    # --- the alert desk ---
+
+    def _concerning(self, messages: Iterable[Message]) -> dict[int, Transition]:
+        """What may enter or leave a cause of an alert under any version of the rules, by number."""
+        causes = {cause for rulers in self._rulers.values() for cause in rulers.book.alert_rules()}
+        return {each.seq: each for each in messages if isinstance(each, Transition)
+                and {(each.what, each.name), (each.what, each.was or "")} & causes}  # fmt: skip
+
+    async def _alerts(self) -> None:
+        shop, heard = self._settings, self._heard.alarming
+        if any(not self._topics.whole(TRANSITIONS, bucket) for bucket in heard):
+            self.report.left_out["alerts, because transitions are no longer kept"] += 1
+            return
+        before = {bucket: await self._desk.cursor(bucket) for bucket in heard}
+        desk = await self._desk_now(before)
+        rules = {r: rulers.book.alert_rules() for (r, c), rulers in self._rulers.items() if c == 0}
+        judge = AlertJudge(desk, rules, int(shop.stale_hours * HOUR), shop.clock == "stream", self.report)
+        for bucket, known in heard.items():  # the desk may have gone on since: it has read what it has decided about
+            later = (read_message(TRANSITIONS, each.value) for each in self._topics.more(TRANSITIONS, bucket))
+            known.update(self._concerning(later))
+            judge.bucket(bucket, [known[seq] for seq in sorted(known)])
+        judge.rest()
+
+    async def _desk_now(self, before: dict[int, int]) -> Desk:
+        """The whole desk; cursors are asked for before and after, so it is known what may have come in between."""
+        counts = await self._reads.counts()  # first: whatever was counted is there when it is looked for
+        alerts: dict[str, Alert] = {}
+        cursor, more = "", True
+        while more:
+            page = await self._reads.alerts(newest_first=False, limit=MOST, cursor=cursor)
+            alerts |= {one.id: one for one in page.alerts}
+            cursor, more = page.cursor, page.more
+        ledger: list[LedgerLine] = []
+        last, seen = "+", "0-0"
+        while lines := await self._reads.ledger(before=last, limit=MOST):
+            ledger += lines
+            last = lines[-1].id
+        raised: list[str] = []
+        while events := await self._reads.feed(seen, limit=MOST):
+            raised += [_alert_of(event.data) for event in events if event.type.endswith(".raised")]
+            seen = events[-1].id
+        after = {bucket: await self._desk.cursor(bucket) for bucket in before}
+        cursors = {bucket: (before[bucket], after[bucket]) for bucket in before}
+        return Desk(cursors, alerts, ledger[::-1], raised, counts, system_clock())
+
+
+def _alert_of(data: bytes) -> str:
+    """The alert an event of the feed is about."""
+    return str(msgspec.json.decode(data)["id"])
 
 
 def _cuts(length: int) -> Iterator[tuple[int, int]]:

@@ -10,20 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from typing import Any, Final
 
 import faust
 from faust.types import TP
 
 from profiles.settings import Settings
+from profiles.stable import code_of
 from streams.batches import FetchScheduler
 from streams.transport import FetchTransport, PromptTransport
 
 SETTLED: Final = 0.1  #: seconds; many turns of the loop, where Faust needs about three
 
 
-def faust_app(settings: Settings) -> faust.App:
-    """An app that delivers whole fetches; on the private broker it joins and fetches sooner."""
+def faust_app(settings: Settings, reads: Iterable[str] = ()) -> faust.App:
+    """An app that delivers whole fetches; on the private broker it joins and fetches sooner.
+
+    ``reads``: the topics that may be others after a restart.
+    """
     prompt: dict[str, Any] = {
         "broker_session_timeout": 6.0,
         "broker_rebalance_timeout": 2.0,
@@ -42,7 +47,7 @@ def faust_app(settings: Settings) -> faust.App:
         broker_max_poll_records=4000,
         stream_buffer_maxsize=8,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=os.environ.get("MIEN_INSTANCE") or None,
+        consumer_group_instance_id=_place(os.environ.get("MIEN_INSTANCE", ""), reads),
         broker_commit_interval=1.0,
         worker_redirect_stdouts=False,
         datadir=str(settings.data_dir / "faust"),
@@ -51,6 +56,16 @@ def faust_app(settings: Settings) -> faust.App:
     transport = PromptTransport if settings.embedded else FetchTransport
     app.transport = transport(app.conf.broker_consumer, app)
     return app
+
+
+def _place(instance: str, reads: Iterable[str]) -> str | None:
+    """The name under which a restarted worker takes its place in the group again, without a rebalance.
+
+    Apache Kafka gives a name that it knows its old partitions back and does not look at what it wants to read now: a
+    new topic would be read by nobody until the next rebalance.  So the name is another one when the topics are.
+    """
+    topics = ",".join(sorted(reads))
+    return f"{instance}-{code_of(topics):x}" if instance and topics else instance or None
 
 
 async def rewind(app: Any, topic: str, partition: int, offset: int) -> None:

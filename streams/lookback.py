@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
@@ -100,3 +101,25 @@ class Lookback:
 
     def _down(self, error: Exception) -> BrokerDown:
         return BrokerDown(f"the Kafka broker at {self._broker} failed: {error}; is MIEN_BROKER right?")
+
+
+@dataclass
+class Topics:
+    """Topics as far as they were read, so that reading can go on later."""
+
+    look: Lookback
+    _read_to: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def whole(self, topic: str, partition: int) -> bool:
+        """Whether nothing was lost to retention."""
+        return self.look.edges(topic, partition)[0] == 0
+
+    def more(self, topic: str, partition: int, upto: int | None = None) -> Iterator[Any]:
+        """What was not read yet, up to an offset that exists or to the end."""
+        place = topic, partition
+        start = self._read_to.get(place)
+        if start is None:
+            start = self.look.edges(topic, partition)[0]
+        for record in self.look.read(topic, partition, start, upto):
+            self._read_to[place] = record.offset + 1
+            yield record

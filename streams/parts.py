@@ -25,9 +25,11 @@ from streams.alerts import AlertDesk
 from streams.bell import Bell
 from streams.intake import IntakeHop
 from streams.learn import Learner
+from streams.lookup import Lookup
 from streams.patience import Patience
 from streams.places import Places
-from streams.quarantine import Limit, Quarantine, fetching
+from streams.quarantine import Limit, Quarantine
+from streams.reading import Reading
 from streams.relay import Relay
 from streams.sms import provider
 from streams.topics import MIB, event_topics, misfit
@@ -45,6 +47,7 @@ class Parts:
     desk: AlertDesk
     aside: Quarantine
     places: Places
+    reading: Reading
     bell: Bell
     topics: tuple[str, ...]  #: event topics that are read
     sources: int  #: their partitions, all together
@@ -71,8 +74,9 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     await patiently("connect to Kafka", producer.start)
     await patiently("look at the topics", lambda: asyncio.to_thread(misfit, settings))
     await patiently("open the store", worlds.open)
+    lookup = Lookup(settings.broker)
     bell = Bell(Alarms(client), clock)
-    aside = Quarantine(producer, Limit(settings.faults_per_minute), fetching(settings.broker), bell)
+    aside = Quarantine(producer, Limit(settings.faults_per_minute), lookup.value, bell)
     store = RedisStore(client)
     topics = await patiently("look for event topics", lambda: asyncio.to_thread(event_topics, settings))
     desk, alerting_by = await patiently("alert desk", lambda: _desk(settings, clock, client, worlds))
@@ -85,6 +89,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         desk=desk,
         aside=aside,
         places=Places(settings, bell),
+        reading=Reading(lookup.first, patiently, bell, accept_loss=settings.accept_loss),
         bell=bell,
         topics=topics,
         sources=sum([len(await producer.partitions_for(topic)) for topic in topics]),

@@ -20,6 +20,7 @@ from profiles.store.base import Checkpoint
 from streams import metrics
 from streams.bell import Bell
 from streams.bucket import Bucket, Place
+from streams.group import handed_on
 from streams.learn import Learner
 from streams.patience import Stop
 from streams.topics import PROFILE_INPUTS, SAMPLES, Log, logs
@@ -65,13 +66,32 @@ class Places:
             out[bucket.number] = place.next
         return out
 
+    async def logs_of(self, buckets: Iterable[int]) -> dict[int, Log]:
+        """The logs of these buckets.
+
+        Raises:
+            BrokerDown: Kafka cannot be asked.
+        """
+        _, seen = await asyncio.to_thread(self._look, [(PROFILE_INPUTS, bucket) for bucket in buckets])
+        return {bucket: here for (_, bucket), here in seen.items()}
+
+    async def ends_of(self, buckets: Iterable[int]) -> dict[int, int]:
+        """Where these buckets' logs end, if nothing more is under way to them; empty if something is.
+
+        Raises:
+            BrokerDown: Kafka cannot be asked.
+        """
+        if not await asyncio.to_thread(handed_on, self._settings):
+            return {}
+        return {bucket: here.end for bucket, here in (await self.logs_of(buckets)).items()}
+
     async def of_learner(self, learner: Learner) -> int:
         """Where the learner goes on; samples have numbers of their own, so in another log it just reads from its start."""
         learner.forget()
         memory = await learner.open()
         _, seen = await asyncio.to_thread(self._look, [(SAMPLES, 0)])
         here = seen.get((SAMPLES, 0), Log(0, 0))
-        if here.end is None:
+        if not here.sure:
             memory.next = here.start
         elif not here.start <= memory.next <= here.end:
             log.warning(
@@ -124,7 +144,7 @@ def placed(bucket: int, checkpoint: Checkpoint, seen: Logs, codes: Mapping[str, 
     if forget:
         whys.append(f"{', '.join(forget)} was made anew: bucket {bucket} has read further than that log goes")
     here, wanted, lost = seen.get((PROFILE_INPUTS, bucket), Log(0, 0)), checkpoint.next, 0
-    if another(PROFILE_INPUTS) or (here.end is not None and wanted > here.end):
+    if another(PROFILE_INPUTS) or (here.sure and wanted > here.end):
         whys.append(f"{PROFILE_INPUTS}/{bucket} was made anew: the bucket wants {wanted}, the log ends at {here.end}")
         wanted = here.start
     elif wanted < here.start:
@@ -139,7 +159,7 @@ def _restarted(source: str, at: int, seen: Logs, another: Callable[[str], bool])
     """A topic that is not there at all may come back; one that ends before what was read from it is another."""
     topic, partition = _partition(source)
     here = seen.get((topic, partition))
-    return here is not None and (another(topic) or (here.end is not None and at >= here.end))
+    return here is not None and (another(topic) or (here.sure and at >= here.end))
 
 
 def _partition(source: str) -> Partition:

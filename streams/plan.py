@@ -39,22 +39,22 @@ class Planner:
         return await self._begin(at, NOBODY, now)
 
     async def events(
-        self, at: Checkpoint, batches: Sequence[inputs.Batch], now: Millis, until: Millis | None = None
+        self, at: Checkpoint, batches: Sequence[inputs.Batch], told: Millis, until: Millis | None = None
     ) -> tuple[inputs.Work, Step]:
-        """Fold what is new in ``batches``, in a replay only up to ``until``."""
+        """Fold what is new in ``batches``, in a replay only up to ``until``; ``told`` is when it is told, if not later."""
         work = inputs.gather(list(batches), at.offsets, self._zone, until)
         check(work)
         rows = await self._load(work.profiles)
         patched = sorted({int(work.events.row[event]) for event, _ in work.patches})
         known = await self._store.sidecars(self._number, [work.profiles[row] for row in patched])
         sidecars = {work.profiles[row]: blob for row, blob in zip(patched, known, strict=True)}
-        step = await self._begin(at, replace(rows, sidecars=sidecars), now)
+        step = await self._begin(at, replace(rows, sidecars=sidecars), told)
         step.events(work, "live")
         return work, step
 
-    async def silence(self, at: Checkpoint, profiles: Sequence[str], now: Millis) -> Step:
-        """Let these customers feel the silence until now."""
-        step = await self._begin(at, await self._load(profiles), now)
+    async def silence(self, at: Checkpoint, profiles: Sequence[str], now: Millis, told: Millis) -> Step:
+        """Let these customers feel the silence until now, and tell it as of ``told``, or its own moment if later."""
+        step = await self._begin(at, await self._load(profiles), told)
         step.silence(np.full(len(profiles), now, np.int64), "sweep")
         return step
 

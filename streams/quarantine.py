@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from profiles.wire import DeadLetter
 from streams import metrics
@@ -26,7 +24,6 @@ from streams.topics import DEAD_LETTERS
 
 log = structlog.get_logger("mien")
 WINDOW = 60.0  #: seconds over which faults are counted
-FETCH_SECONDS = 5.0
 KEPT_BYTES = 3 << 20  #: most bytes of a dead letter's value; more than any broker of ours accepts from an app
 
 Fetch = Callable[[str, int, int], Awaitable[bytes | None]]  #: topic, partition, offset -> the record's value
@@ -135,24 +132,3 @@ def headers(letter: DeadLetter, form: str = "raw") -> list[tuple[str, bytes]]:
         ("detail", letter.detail[:500].encode(errors="replace")),
         *([("form", form.encode())] if form != "raw" else []),
     ]
-
-
-def fetching(broker: str) -> Fetch:
-    """A way to read one record again, wherever it is in its log."""
-
-    async def fetch(topic: str, partition: int, offset: int) -> bytes | None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, auto_offset_reset="none")
-        try:
-            async with asyncio.timeout(FETCH_SECONDS):
-                await consumer.start()
-                place = TopicPartition(topic, partition)
-                consumer.assign([place])
-                consumer.seek(place, offset)
-                record = await consumer.getone(place)
-        except (KafkaError, OSError, TimeoutError):  # it is gone, or Kafka is busy: what is left of it will do
-            return None
-        finally:
-            await consumer.stop()
-        return record.value if record.offset == offset else None
-
-    return fetch

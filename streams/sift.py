@@ -96,7 +96,7 @@ async def sift(
         if isinstance(error, Damaged):
             kept, more = _part_with(kept, error, applied)
         else:
-            kept, more = await _find(kept, trial)
+            kept, more = await _find(kept, applied, trial)
         found += more
     once = {(each.letter.topic, each.letter.partition, each.letter.offset): each for each in found}
     return kept, list(once.values())
@@ -130,8 +130,10 @@ def _part_with(
     return kept, found
 
 
-async def _find(batches: list[Placed], trial: Trial[Placed]) -> tuple[list[Placed], list[Poison]]:
-    """The first event to blame: first the batch it is in, then its place in there."""
+async def _find(
+    batches: list[Placed], applied: Mapping[str, int], trial: Trial[Placed]
+) -> tuple[list[Placed], list[Poison]]:
+    """The first event to blame: first the batch it is in, then its place in there; one that was told is only cut out."""
     at, _ = await shortest(batches, trial)
     *before, (offset, batch) = batches[:at]
     runs = range(1, batch.count + 1)
@@ -141,7 +143,8 @@ async def _find(batches: list[Placed], trial: Trial[Placed]) -> tuple[list[Place
 
     number, error = await shortest(runs, up_to)
     rest = (offset, quarantine.without(batch, [number - 1]))
-    return [*before, rest, *batches[at:]], [_poison(batch, number - 1, error)]
+    told = quarantine.offset_of(batch, number - 1) <= applied.get(f"{batch.topic}/{batch.partition}", -1)
+    return [*before, rest, *batches[at:]], [] if told else [_poison(batch, number - 1, error)]
 
 
 def _poison(batch: inputs.Batch, event: int, error: Exception) -> Poison:

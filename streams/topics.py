@@ -110,10 +110,10 @@ def provision(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> tupl
         TopicMismatch: an existing topic has a partition count that would break profiles.
     """
     wanted = {topic.name: topic for topic in plan(settings)}
-    with _admin(settings, deadline) as admin:
-        missing = sorted(wanted.keys() - _partitions(admin).keys())
+    with asking(settings, deadline) as admin:
+        missing = sorted(wanted.keys() - partitions_of(admin).keys())
         created = _create(admin, [wanted[name] for name in missing], settings.replication)
-        present = _partitions(admin)
+        present = partitions_of(admin)
     for topic in wanted.values():
         if topic.exact and present[topic.name] != topic.partitions:
             raise TopicMismatch(_mismatch(topic, present[topic.name]))
@@ -127,8 +127,8 @@ def describe(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> tuple
         BrokerDown: no broker answered within ``deadline`` seconds.
     """
     planned = plan(settings)
-    with _admin(settings, deadline) as admin:
-        present = _partitions(admin)
+    with asking(settings, deadline) as admin:
+        present = partitions_of(admin)
     others = set(matching(settings.event_topics, present)) - {topic.name for topic in planned}
     return (
         *(
@@ -145,16 +145,20 @@ def event_topics(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> t
     Raises:
         BrokerDown: no broker answered within ``deadline`` seconds.
     """
-    with _admin(settings, deadline) as admin:
-        return matching(settings.event_topics, _partitions(admin))
+    with asking(settings, deadline) as admin:
+        return matching(settings.event_topics, partitions_of(admin))
 
 
 @dataclass(frozen=True)
 class Log:
-    """One partition as the broker has it now: its first record, and where the next one will go (None: it cannot say)."""
+    """One partition as the broker has it now: its first record, and where the next one will go.
+
+    Not ``sure``: the end may be further on.
+    """
 
     start: int
-    end: int | None
+    end: int
+    sure: bool = True
 
 
 def misfit(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> None:
@@ -164,8 +168,8 @@ def misfit(settings: Settings, *, deadline: float = DEADLINE_SECONDS) -> None:
         BrokerDown: no broker answered within ``deadline`` seconds.
         TopicMismatch: one has others; the message names the fix.
     """
-    with _admin(settings, deadline) as admin:
-        present = _partitions(admin)
+    with asking(settings, deadline) as admin:
+        present = partitions_of(admin)
     for topic in plan(settings):
         if topic.exact and present.get(topic.name, topic.partitions) != topic.partitions:
             raise TopicMismatch(_mismatch(topic, present[topic.name]))
@@ -182,7 +186,7 @@ def logs(
     Raises:
         BrokerDown: no broker answered within ``deadline`` seconds.
     """
-    with _admin(settings, deadline) as admin:
+    with asking(settings, deadline) as admin:
         private = str(admin.describe_cluster()["cluster_id"]).startswith("tansu")
         topics = {topic["name"]: topic for topic in admin.describe_topics()}
         counts = {name: len(topic["partitions"]) for name, topic in topics.items()}
@@ -190,9 +194,7 @@ def logs(
         starts = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.EARLIEST)) if places else {}
         ends = admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST)) if places else {}
     ids = {} if private else {name: str(topic["topic_id"] or "") for name, topic in topics.items()}
-    return ids, {
-        (at.topic, at.partition): Log(starts[at].offset, None if private else ends[at].offset) for at in places
-    }
+    return ids, {(at.topic, at.partition): Log(starts[at].offset, ends[at].offset, sure=not private) for at in places}
 
 
 def matching(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
@@ -222,7 +224,12 @@ def _events_to_create(patterns: Sequence[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _admin(settings: Settings, deadline: float) -> Iterator[KafkaAdminClient]:
+def asking(settings: Settings, deadline: float) -> Iterator[KafkaAdminClient]:
+    """A connection for questions about topics and groups.
+
+    Raises:
+        BrokerDown: no broker answered within ``deadline`` seconds, or it failed while it was asked.
+    """
     servers = [server.strip() for server in settings.broker.split(",")]
     try:
         admin = KafkaAdminClient(
@@ -242,7 +249,8 @@ def _admin(settings: Settings, deadline: float) -> Iterator[KafkaAdminClient]:
         admin.close()
 
 
-def _partitions(admin: KafkaAdminClient) -> dict[str, int]:
+def partitions_of(admin: KafkaAdminClient) -> dict[str, int]:
+    """How many partitions each topic has."""
     return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
 
 

@@ -7,7 +7,8 @@ Must not know: what is in a record.  There is no public way to these; ``tests/co
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
@@ -25,6 +26,12 @@ class FetchConsumer(Consumer):
 
     At the end of a rebalance Faust goes to the committed offsets *after* it has told everybody, and so undoes what
     they sought.  Here what was sought during a rebalance is sought again after that.
+    """
+
+    sure: ClassVar[Callable[[str, int], int | None]] = staticmethod(lambda _topic, _partition: None)
+    """Topic, partition -> what may be committed at most, as the reader knows; None: what was acknowledged counts.
+
+    A fetch that its reader sends back is acknowledged like any other.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -53,10 +60,10 @@ class FetchConsumer(Consumer):
         done: list[int] = self._acked[tp]
         if not done:
             return None
-        upto = max(done) + 1
+        upto, sure = max(done) + 1, type(self).sure(tp.topic, tp.partition)
         done.clear()
         self._acked_index[tp].clear()
-        return upto
+        return upto if sure is None else min(upto, sure)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Between two items there is nothing but the first records of the second."""

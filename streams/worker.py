@@ -19,14 +19,17 @@ from profiles.errors import MienError, Stale
 from profiles.settings import Settings
 from profiles.store.alarms import WAITING
 from profiles.store.reach import away
-from profiles.wire import DeadLetter, decode_transition
+from profiles.wire import DeadLetter, Transition, decode_transition
 from streams import metrics
+from streams.alerts import Handled
 from streams.bucket import Behind, Bucket
+from streams.group import begins
 from streams.groups import Done
 from streams.parts import Parts, assemble
 from streams.patience import EXIT_CONFIG, Patience, Stop, leave, surely
 from streams.sift import POISON, Poison, said, tried
 from streams.topics import PROFILE_INPUTS, SAMPLES, BrokerDown, TopicMismatch, event_topics, misfit
+from streams.watchdog import Watchdog
 
 R = TypeVar("R")
 log = structlog.get_logger("mien")
@@ -48,7 +51,9 @@ class Worker:
         self._buckets: dict[int, Bucket] = {}  #: those that are ours now
         self._alerting_by = 0  #: version of the rules that the alert desk knows
         self._beaten: dict[int, int] = {}
+        self._behind: dict[int, int] = {}  #: buckets whose store is an older one -> where it wants to go on
         self._relaying: asyncio.Task[None] | None = None
+        self._watchdog = Watchdog()
 
     async def ready(self) -> Parts:
         """Connect everything once; whoever comes first starts it, everybody waits for it."""
@@ -71,6 +76,14 @@ class Worker:
         log.info("worker ready", topics=self._parts.topics, buckets=shop.buckets, clock=shop.clock)
 
     # --- records -----------------------------------------------------------------------------------------------------
+
+    async def read(self, records: Sequence[Any], work: Callable[[Sequence[Any]], Awaitable[None]]) -> int | None:
+        """Do the work on records of one partition, or say where to seek to if some were passed over before them."""
+        return await (await self.ready()).reading.read(records, work)
+
+    def sure(self, topic: str, partition: int) -> int | None:
+        """What may be committed of a partition; None if nobody here knows."""
+        return self._parts.reading.sure(topic, partition) if self._relaying is not None else None
 
     async def intake(self, records: Sequence[Any]) -> None:
         """Events of one source partition."""
@@ -106,18 +119,29 @@ class Worker:
                 log.warning("commit refused", bucket=stale.bucket, expected=stale.expected, stored=stale.stored)
                 await asyncio.sleep(0.05)
 
-    async def alert(self, number: int, records: Sequence[Any]) -> None:
+    async def alert(self, records: Sequence[Any]) -> None:
         """Transitions of one bucket."""
         await self.ready()
-        await self._one_by_one_if_need_be(partial(self._alert, number), records)
+        await self._one_by_one_if_need_be(partial(self._alert, records[0].partition), records)
 
     async def _alert(self, number: int, records: Sequence[Any]) -> None:
         transitions = [decode_transition(record.value) for record in records]
         await self._alert_by(max(transition.rules for transition in transitions))
-        handle = partial(self._parts.desk.handle, number, transitions)
+        handle = partial(self._handle, number, transitions)
         handled = await self._patiently("alerts", lambda: self._settled(handle))
         for name, n in {"raised": handled.raised, "resolved": handled.resolved, **handled.refused}.items():
             metrics.ALERTS.labels(name).inc(n)
+
+    async def _handle(self, number: int, transitions: Sequence[Transition]) -> Handled:
+        """Hand over what the bucket has said, and nothing that an older store has taken back.
+
+        Such numbers are given again, to what is decided anew; a cursor that had passed them would skip all of that.
+        """
+        stored = await self._parts.store.checkpoint(number)
+        valid = [transition for transition in transitions if transition.seq <= stored.seq]
+        if len(valid) < len(transitions):
+            log.warning("transitions taken back", bucket=number, count=len(transitions) - len(valid), stored=stored.seq)
+        return await self._parts.desk.handle(number, valid)
 
     async def _alert_by(self, version: int) -> None:
         """Let the desk know the rules that transitions were made by, if the store (still) has them."""
@@ -154,15 +178,20 @@ class Worker:
 
     # --- time --------------------------------------------------------------------------------------------------------
 
-    async def tend(self) -> None:
-        """What is due in every bucket of ours."""
+    async def tend(self) -> dict[int, int]:
+        """What is due in every bucket of ours; returns where to seek to for those whose store is older."""
         parts = await self.ready()
+        still: dict[int, int] = {}
+        quiet = [number for number, bucket in self._buckets.items() if bucket.quiet]
+        ends = await self._patiently("look at the logs", partial(parts.places.ends_of, quiet)) if quiet else {}
         for number, bucket in list(self._buckets.items()):
             if self._clock() - self._beaten.get(number, 0) > BEAT_EVERY:
                 self._beaten[number] = self._clock()
                 await self._patiently("heartbeat", partial(parts.store.beat, number, self._clock()))
-            hurried = await self._patiently("hurry", partial(self._settled, bucket.hurry))
-            self._count(number, hurried)
+                if await self._stands_still(number, bucket):
+                    still[number] = (await self._places([bucket]))[number]
+            hurry = partial(bucket.hurry, ends.get(number))
+            self._count(number, await self._patiently("hurry", partial(self._settled, hurry)))
             while (done := await self._patiently("sweep", partial(self._settled, bucket.sweep))).swept:
                 self._count(number, done)
                 await asyncio.sleep(0)
@@ -171,6 +200,19 @@ class Worker:
                 self._count(number, done)
                 if not done.swept:
                     break
+        return still
+
+    async def _stands_still(self, number: int, bucket: Bucket) -> bool:
+        """Whether an older store came back and no record has come since that would have told us."""
+        before, behind = self._behind.pop(number, None), await self._patiently("look back", bucket.behind)
+        if behind is None:
+            return False
+        if before != behind:  # first seen, or it moves: give it until the next beat
+            self._behind[number] = behind
+            return False
+        metrics.REWOUND.inc()
+        log.warning("rewinding", bucket=number, wanted=behind, why="an older store came back")
+        return True
 
     def _count(self, number: int, done: Done) -> None:
         metrics.APPLIED.inc(done.applied)
@@ -213,6 +255,10 @@ class Worker:
         if (SAMPLES, 0) in ours:
             learning = partial(parts.places.of_learner, parts.learner)
             found.append((SAMPLES, 0, await self._patiently("learner", learning)))
+        others = [place for place in ours if place[0] not in (PROFILE_INPUTS, SAMPLES)]
+        committed = partial(asyncio.to_thread, begins, self._settings, others)
+        parts.reading.begin(await self._patiently("committed offsets", committed))
+        parts.reading.begin({(topic, partition): at for topic, partition, at in found if topic == SAMPLES})
         return found
 
     async def _places(self, buckets: Sequence[Bucket]) -> dict[int, int]:
@@ -239,6 +285,17 @@ class Worker:
             raise Stop(str(mismatch)) from mismatch
         found = await self._patiently("look for topics", lambda: asyncio.to_thread(event_topics, self._settings))
         return tuple(sorted(set(found) - set(parts.topics)))
+
+    async def keep_moving(self) -> None:
+        """See that no bucket of ours stands still beside its log.
+
+        Raises:
+            Stop: one does.
+        """
+        parts = await self.ready()
+        places = {number: bucket.place for number, bucket in self._buckets.items()}
+        ends = await self._patiently("look at the logs", partial(parts.places.logs_of, list(places)))
+        self._watchdog.look(places, ends, waits=bool(self._patiently.waits))
 
     def _bucket(self, number: int) -> Bucket:
         """Ours; or, for records that were under way when it went to somebody else, one that nobody tends."""

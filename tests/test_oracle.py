@@ -15,24 +15,21 @@ import pytest
 from profiles import inputs
 from profiles.clock import DAY, HOUR, MINUTE, zone
 from profiles.errors import Rejected
-from profiles.features import FEATURES, Unit, factors
+from profiles.features import FEATURES, factors
 from profiles.intake import Event, Intake
-from profiles.kernels.derive import derive
+from profiles.kernels.advance import World
 from profiles.kernels.fold import fold
-from profiles.kernels.horizon import offset_at
 from profiles.layout import LADDERS, TABLES
-from profiles.measures import INTERESTS
 from profiles.population import Cuts, population
-from profiles.verify.oracle import Oracle, distinct_names
+from profiles.verify import recount
+from profiles.verify.oracle import Oracle
+from profiles.verify.recount import derived
 from streams.shoppers import year
 from streams.shoppers.dirt import Dirt
+from tests.laws.machine import book_of
 from tests.raw_shop import Raw, RawShop
 
 END: Final = 1_772_000_000_000  # 2026-02-25 06:13 UTC
-ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
-EXACT: Final = {Unit.COUNT, Unit.MONEY, Unit.STARS, Unit.SCORE, Unit.HOUR_OF_DAY, Unit.WEEKDAY, Unit.NAME}
-#: columns that are counted exactly but weighted by fractions
-WEIGHTED: Final = {"orders_decayed_7d", "orders_decayed_30d", "spend_decayed_30d"}
 
 
 def accepted(log: Iterable[Raw], currency: str, timezone: str) -> dict[str, list[Event]]:
@@ -60,29 +57,17 @@ def rows_of(lives: dict[str, list[Event]], timezone: str) -> dict[str, np.ndarra
     return dict(zip(work.profiles, state, strict=True))
 
 
-def derived(row: np.ndarray, now: int, timezone: str) -> dict[str, float]:
-    """What the kernels say."""
-    x, here = np.full(len(FEATURES), np.nan), zone(timezone)
-    derive(row, now, offset_at(now, here.since, here.offset), ALL, factors(2), population(Cuts()), x)
-    return dict(zip([feature.name for feature in FEATURES], x.tolist(), strict=True))
+def world(timezone: str) -> World:
+    """A shop with shipped cut points; its rules do not matter."""
+    here = zone(timezone)
+    return World(factors(2), population(Cuts()), book_of().rules, here.since, here.offset, 1)
 
 
 def disagreements(life: Sequence[Event], row: np.ndarray, now: int, timezone: str) -> list[str]:
     """Features on which kernels and oracle do not agree, with both numbers."""
-    cuts = Cuts()
-    truth, seen = Oracle(life, timezone).features(now, cuts.deciles, cuts.usual_gap), derived(row, now, timezone)
-    crowded = [distinct_names(life, sort) > most for sort, most in enumerate(INTERESTS.values())]
-    guessed = {name for sort, names in enumerate((("top_category", "categories"), ("top_brand", "brands"), ("top_item",)))
-               for name in names if crowded[sort]} | set(LADDERS)  # fmt: skip
-    wrong = []
-    for feature in FEATURES:
-        name = feature.name
-        if name in guessed:
-            continue
-        tolerance = 0.0 if feature.unit in EXACT and name not in WEIGHTED else 1e-9
-        if not np.isclose(seen[name], truth[name], rtol=tolerance, atol=1e-9, equal_nan=True):
-            wrong.append(f"{name}: kernels {seen[name]!r}, oracle {truth[name]!r}")
-    return wrong
+    shop = world(timezone)
+    wrong = recount.disagreements(life, derived(row, now, timezone, shop), recount.truth(life, now, timezone, shop, 2))
+    return [f"{name}: kernels {seen!r}, oracle {told!r}" for name, (seen, told) in wrong.items()]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +83,11 @@ def test_every_feature_is_what_pandas_makes_of_the_raw_log(timezone: str, custom
         last = max(event.time for event in life)
         now = (last + i * MINUTE, (last // DAY + 3) * DAY + i % 24 * HOUR, last + 75 * DAY + i * HOUR)[i % 3]
         assert disagreements(life, rows[profile], now, timezone) == [], f"{profile} at {now}"
-        told |= {name for name, value in derived(rows[profile], now, timezone).items() if value and not np.isnan(value)}
+        told |= {
+            name
+            for name, value in derived(rows[profile], now, timezone, world(timezone)).items()
+            if value and not np.isnan(value)
+        }
     never_told = {"household_size", "kids_count", *(feature.name for feature in FEATURES if feature.group == "who")}
     assert {feature.name for feature in FEATURES} - told - never_told - set(LADDERS) == set(), (
         "agreed only about nothing"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -62,7 +63,7 @@ def test_another_topic_of_the_same_name_is_another_however_long_it_is() -> None:
 
 def test_an_event_topic_that_is_gone_is_no_fault_and_an_end_that_nobody_knows_none_either() -> None:
     assert placed(0, HERE, {(PROFILE_INPUTS, 0): Log(40, 60)}, {PROFILE_INPUTS: 1})[1] == ""
-    assert placed(0, HERE, {place: Log(0, None) for place in SEEN}, {})[1] == ""
+    assert placed(0, HERE, {place: Log(0, 0, sure=False) for place in SEEN}, {})[1] == ""
 
 
 # --- with a store ----------------------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ def test_once_that_is_accepted_the_new_log_is_read_from_its_beginning(house: Hou
     look.ids[TOPIC] = "id-new"
     bucket = opened(house, profiles)
     assert house.run(places(house, look, accept=True).of([bucket])) == {0: 0}
-    new = [(at, replace(event, key=1000 + at)) for at, event in LIFE[:20]]
+    new = [(at, msgspec.structs.replace(event, key=1000 + at)) for at, event in LIFE[:20]]
     house.run(bucket.apply(records(new, 10)))
     checkpoint = house.run(profiles.checkpoint(0))
     assert (checkpoint.applied, checkpoint.next, checkpoint.offsets) == (50, 2, {f"{TOPIC}/0": 19})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from profiles import inputs
@@ -46,7 +47,7 @@ def house(valkey: str) -> Iterator[House]:
 def poisoned(event: Event, how: str) -> Event:
     """An event that nobody can handle."""
     if how == "kind":
-        return replace(event, kind=NOWHERE)  # type: ignore[arg-type]
+        return replace(event, kind=NOWHERE)
     if how == "time":
         return replace(event, time=-1)
     return replace(event, traits=((NOWHERE, 1),))

@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from api.live.channel import Channel, frame
 from api.live.watch import keep_looking
 from profiles.store.base import TIMELINE_KEPT
+from profiles.store.client import abreast
 from profiles.view import ProfileView
 
 LOOK_EVERY: Final = 0.1  #: seconds
@@ -119,7 +121,7 @@ class ProfileWatch:
         if not changed:
             return
         views = await reader.profiles(changed)
-        timelines = await asyncio.gather(*(reader.timeline(profile, TIMELINE_KEPT) for profile in changed))
+        timelines = await abreast(partial(reader.timeline, limit=TIMELINE_KEPT), changed)
         for profile, view, notes in zip(changed, views, timelines, strict=True):
             if view is not None:
                 self._tell(profile, view, notes)

@@ -6,9 +6,10 @@ Must not know: key names, what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import sha1
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import redis
 import redis.asyncio
@@ -22,6 +23,9 @@ from profiles.store.cluster import Cluster, meant
 
 Client: TypeAlias = redis.asyncio.Redis | Cluster
 Blocking: TypeAlias = redis.Redis | RedisCluster
+ABREAST: Final = 16  #: calls of one caller under way at once
+T = TypeVar("T")
+R = TypeVar("R")
 A_CLUSTER: Final = "MIEN_REDIS names one server, but that is a node of a Cluster: write redis+cluster://host:port"
 
 
@@ -71,6 +75,15 @@ async def fits(client: Client, names: Sequence[str]) -> None:
         await pipe.execute()
     except MovedError:
         raise WrongStore(A_CLUSTER) from None
+
+
+async def abreast(work: Callable[[T], Awaitable[R]], each: Iterable[T]) -> list[R]:
+    """The same work for each, some at a time, in order: a client has a hundred connections, and others need some."""
+    waiting, done = list(each), []
+    for start in range(0, len(waiting), ABREAST):
+        some = waiting[start : start + ABREAST]
+        done += [await work(some[0])] if len(some) == 1 else await asyncio.gather(*map(work, some))
+    return done
 
 
 class Script:

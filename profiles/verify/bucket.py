@@ -7,7 +7,8 @@ Must not know: Kafka, where pins come from, how differences are shown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,12 +20,15 @@ from profiles.layout import TABLES, Layout
 from profiles.store.base import TIMELINE_KEPT
 from profiles.store.pins import Pin
 from profiles.verify import compare
-from profiles.verify.history import Lives, Rulers, note_of
+from profiles.verify.history import Lives, Rulers, note_of, unnumbered
 from profiles.verify.log import BucketLog, Inputs
 from profiles.verify.report import Report
 from profiles.verify.search import UNKNOWN, Search, Traces, Ways
-from profiles.verify.told import Told
+from profiles.verify.told import Told, standing
 from profiles.wire import Transition
+
+if TYPE_CHECKING:
+    from profiles.verify.recount import Recount  # it needs pandas
 
 RulersOf = Callable[[int, int], Rulers]  #: versions of rules and cut points -> what decides
 
@@ -49,12 +53,15 @@ class BucketJudge:
     replay: bool  #: events were applied in the order of time, not of the log
     report: Report
     told_whole: bool = True  #: nothing that was told has been forgotten by the topics
+    set_aside: frozenset[tuple[str, int]] = frozenset()  #: (source, offset) of accepted events that became dead letters
+    recount: Recount | None = None
+    _mask: tuple[Pin, Bools] | None = None
     duplicates: int = 0  #: messages recognised as repeats while lives were told again
     repeats: int = 0  #: messages that are repeats, however long ago the first one came
 
     def eras(self, pin: Pin) -> list[Era]:
         """Which versions decided which part of the log up to the pin."""
-        controls = [(at, one) for at, _, one in self.log.controls if at < pin.checkpoint.next]
+        controls = [(each.offset, one) for each, one in self.log.controls if each.offset < pin.checkpoint.next]
         told = [message.rules for message in self.told.by_seq.values() if hasattr(message, "rules")]
         changed = [one.version for _, one in controls if one.what == "rules"]
         rules = min(told) if changed and told else changed[0] - 1 if changed else pin.checkpoint.rules
@@ -79,11 +86,26 @@ class BucketJudge:
 
     def applied(self, pin: Pin) -> Bools:
         """The inputs that the pinned checkpoint says are in the profiles, as a mask."""
+        if self._mask is None or self._mask[0] is not pin:
+            self._mask = pin, self._applied(pin)
+        return self._mask[1]
+
+    def _applied(self, pin: Pin) -> Bools:
         all_inputs = self.log.inputs
         if not self.replay:
-            return all_inputs.record < pin.checkpoint.next
+            return self._kept & (all_inputs.record < pin.checkpoint.next)
         cursors = np.array([pin.checkpoint.offsets.get(name, -1) for name in all_inputs.sources], np.int64)
-        return all_inputs.offset <= cursors[all_inputs.source] if len(cursors) else np.zeros(0, np.bool_)
+        return self._kept & (all_inputs.offset <= cursors[all_inputs.source]) if len(cursors) else self._kept
+
+    @property
+    def _kept(self) -> Bools:
+        """All inputs but those that were set aside."""
+        all_inputs = self.log.inputs
+        kept = np.ones(len(all_inputs), np.bool_)
+        for name, offset in self.set_aside:
+            if name in all_inputs.sources:
+                kept &= ~((all_inputs.source == all_inputs.sources.index(name)) & (all_inputs.offset == offset))
+        return kept
 
     def order(self, which: Int64s) -> Int64s:
         """Inputs of one customer in the order in which they were applied, as far as the log fixes it."""
@@ -143,19 +165,27 @@ class BucketJudge:
         book = self.rulers(eras[-1].rules, eras[-1].cuts).book
         tags = {tag: number for tag, number in book.numbers.items() if "." not in tag}
         compare.indexes(name, stored, found, tags, report)
+        if self.recount and name in self.recount.chosen:
+            self._recount(self.recount, name, stored, pin, eras)
         if not compare.facts(name, stored, expected, report):
             report.left_out["decisions about customers whose facts differ already"] += 1
             return
-        told, said = self.told.of(name, pin.checkpoint.seq), lives.said.get(name, [])
+        heard, said = self.told.of(name, pin.checkpoint.seq), lives.said.get(name, [])
+        told = [unnumbered(message) for message in heard]
         notes, expected_notes = [note_of(note) for note in found.timeline[::-1]], lives.timeline.get(name, [])
         as_told = not self.told_whole or said == told
         if not (as_told and compare.same_standing(stored, expected) and notes == expected_notes[-TIMELINE_KEPT:]):
             moments = sum("event" in note for note in expected_notes)
             changes = sum(isinstance(message, Transition) for message in told)
             count = moments + changes if self.told_whole else len(notes) if len(notes) < TIMELINE_KEPT else UNKNOWN
-            traces = Traces(name, stored, told if self.told_whole else None, notes, max(count, len(notes)))
+            clocks = [each.clock if isinstance(each, Transition) else 0 for each in heard] if not self.replay else []
+            traces = Traces(name, stored, told, clocks, notes, max(count, len(notes)))
+            if not self.told_whole:
+                traces = replace(traces, told=None, clocks=())
             explained = self._explained(traces, self._ways(name, pin, eras), replay=self.replay and len(eras) > 1)
             if explained is None:
+                if self.told_whole:
+                    compare.as_told(name, stored, heard, book, report)
                 return
             if explained.profiles:
                 lives, place, said = explained, 0, explained.said.get(name, [])
@@ -164,6 +194,23 @@ class BucketJudge:
             compare.told(name, told, said, report)
         compare.sidecar(name, found.sidecar, lives.sidecars.get(name), report)
         compare.timeline(name, found.timeline, lives.timeline.get(name, []), report)
+
+    def _recount(self, recount: Recount, name: str, stored: Int64s, pin: Pin, eras: Sequence[Era]) -> None:
+        """Hand the raw events of a customer over, in the order in which the log has them."""
+        log, raw = self.log.inputs, recount.raw
+        place = {(log.sources[log.source[e]], int(log.offset[e])): e for e in self.order(log.of(name)).tolist()}
+        order = {where: i for i, where in enumerate(place)}
+        cursors, own = pin.checkpoint.offsets, []
+        for e in raw.of(name).tolist():
+            where = raw.sources[raw.source[e]], int(raw.offset[e])
+            if where[1] <= cursors.get(where[0], -1) and where not in self.set_aside:
+                own.append((order.get(where, len(order)), e))
+        applied = self.applied(pin)
+        if sum(bool(applied[e]) for e in place.values()) > len(own):
+            self.report.left_out["customers whose raw records are not all kept"] += 1
+            return
+        rulers = [self.rulers(each.rules, each.cuts) for each in eras]
+        recount.check(name, stored, np.array([e for _, e in sorted(own)], np.int64), rulers)
 
     def _explained(self, traces: Traces, ways: Ways, *, replay: bool) -> Lives | None:
         """A life that explains the traces, or all but one of them; an empty one if none does; None: who knows."""
@@ -199,24 +246,47 @@ class BucketJudge:
         )
 
 
-def position(judge: BucketJudge, pin: Pin) -> None:
+def position(judge: BucketJudge, pin: Pin, *, sampled: bool) -> None:
     """The checkpoint, beside the log it is a place in; judge its customers first."""
     beyond = judge.repeats - judge.duplicates  # these came too late to be recognised
     report, checkpoint, where = judge.report, pin.checkpoint, f"bucket {pin.bucket}"
     all_inputs, mask = judge.log.inputs, judge.applied(pin)
     report.compared["checkpoints"] += 1
+    _counts(judge, pin, len(np.unique(all_inputs.work.events.row[mask])))
     count, counted = int(mask.sum()), checkpoint.applied + checkpoint.duplicates
     if count != counted:
         report.differs("position", where, "applied + duplicates", counted, count)
     repeats = naive_repeats(all_inputs, mask)
+    if sampled:  # nobody knows how many repeats of the others came too late to be recognised
+        beyond = repeats
     if not repeats - beyond <= checkpoint.duplicates <= repeats:
         report.differs("position", where, "duplicates", checkpoint.duplicates, repeats)
     cursors = {name: int(all_inputs.offset[mask & (all_inputs.source == number)].max())
                for number, name in enumerate(all_inputs.sources)
                if (mask & (all_inputs.source == number)).any()}  # fmt: skip
+    aside = {name for name, _ in judge.set_aside}  # a cursor may stand on an event that was set aside
     for name in sorted(cursors.keys() | checkpoint.offsets.keys()):
-        if cursors.get(name) != checkpoint.offsets.get(name):
+        here, there = checkpoint.offsets.get(name), cursors.get(name)
+        if here != there and not (name in aside and (here or 0) > (there or -1)):
             report.differs("position", where, f"cursor of {name}", checkpoint.offsets.get(name), cursors.get(name))
+
+
+def _counts(judge: BucketJudge, pin: Pin, customers: int) -> None:
+    """Counters of tags and rungs, sizes of their sets and of the roster, beside what was told."""
+    report, where = judge.report, f"bucket {pin.bucket}"
+    report.compared["counters and set sizes"] += len(pin.counts) + len(pin.holders) + 1
+    if pin.roster != customers:
+        report.differs("due_index", where, "customers on the roster", pin.roster, customers)
+    for tag, members in pin.holders.items():
+        if members != pin.counts.get(f"tag:{tag}", 0):
+            report.differs("count", where, f"tag:{tag}", pin.counts.get(f"tag:{tag}", 0), f"{members} members")
+    if not judge.told_whole:
+        report.left_out["counters of buckets whose transitions are no longer kept"] += len(pin.counts)
+        return
+    told = standing(judge.told, pin.checkpoint.seq)
+    for name in sorted(told.keys() | pin.counts.keys()):
+        if told[name] != pin.counts.get(name, 0):
+            report.differs("count", where, name, pin.counts.get(name, 0), f"{told[name]} told")
 
 
 def naive_repeats(all_inputs: Inputs, which: Int64s | Bools) -> int:

@@ -13,14 +13,14 @@ import numpy as np
 
 from profiles.clock import Int64s
 from profiles.layout import LADDERS, LAYOUT, TABLES, TAGS
-from profiles.rules import RuleBook
+from profiles.rules import RuleBook, rung_key
 from profiles.sidecar import TRAITS_KEPT
 from profiles.sidecar import read as read_sidecar
 from profiles.store.base import TIMELINE_KEPT
 from profiles.store.pins import Stored
 from profiles.verify.history import Message, Note, note_of
 from profiles.verify.report import Report
-from profiles.wire import Sample
+from profiles.wire import Sample, Transition
 
 _STARTS: Final = np.array(list(LAYOUT.start.values()), np.int64)
 _NAMES: Final = list(LAYOUT.start)
@@ -106,6 +106,27 @@ def told(profile: str, heard: Sequence[Message], expected: Sequence[Message], re
         at = _first_other(heard, expected)
         shown = [_message(messages[at]) if at < len(messages) else "nothing" for messages in (heard, expected)]
         report.differs("told", profile, f"message {at} of {len(expected)}", shown[0], shown[1])
+
+
+def as_told(profile: str, stored: Int64s, heard: Sequence[Message], book: RuleBook, report: Report) -> None:
+    """Tags and rungs beside what was told of them, whatever history was behind it."""
+    since = np.zeros(TAGS, np.int64)
+    rungs = dict.fromkeys(LADDERS, (0, 0))
+    for message in heard:
+        if isinstance(message, Transition) and message.what == "tag":
+            since[book.numbers[message.name]] = 0 if message.change == "left" else message.at
+        elif isinstance(message, Transition):
+            rungs[message.what] = book.numbers[rung_key(message.what, message.name)] + 1, message.at
+    report.compared["customers whose standing is compared with what was told only"] += 1
+    names = {number: name for name, number in book.numbers.items() if "." not in name}
+    for number in np.flatnonzero(_since(stored) != since).tolist():
+        report.differs(
+            "tag", profile, f"{names.get(number, number)} since", int(_since(stored)[number]), int(since[number])
+        )
+    for i, ladder in enumerate(LADDERS):
+        at = TABLES.ladders + 2 * i
+        if (int(stored[at]), int(stored[at + 1])) != rungs[ladder]:
+            report.differs("ladder", profile, ladder, stored[at : at + 2].tolist(), list(rungs[ladder]))
 
 
 def _first_other(a: Sequence[object], b: Sequence[object]) -> int:

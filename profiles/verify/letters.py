@@ -28,7 +28,7 @@ class Letter(NamedTuple):
         return cls(headers["topic"], int(headers["partition"]), int(headers["offset"]), headers["reason"])
 
 
-def letters(found: Iterable[Letter], sources: Sources, report: Report) -> None:
+def letters(found: Iterable[Letter], sources: Sources, report: Report, *, whole: bool) -> None:
     """Every refused record has its letter, and every letter its record."""
     told = {(each.topic, each.partition, each.offset): each.reason for each in found if each.reason not in SET_ASIDE}
     report.compared["refused records"] += len(sources.refused)
@@ -36,6 +36,8 @@ def letters(found: Iterable[Letter], sources: Sources, report: Report) -> None:
         partition = sources.partitions[f"{place[0]}/{place[1]}"]
         if place in told and told[place] != reason:
             report.differs("dead_letter", _said(place), "reason", told[place], reason)
+        elif place not in told and not whole:
+            report.left_out["refused records whose dead letter may no longer be kept"] += 1
         elif place not in told and place[2] < partition.handed_on:
             report.differs("dead_letter", _said(place), reason, "missing", "a dead letter")
         elif place not in told:

@@ -6,7 +6,7 @@ Must not know: Kafka, Redis, what an input does to a profile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -35,26 +35,35 @@ class BucketLog:
     bucket: int
     zone: Zone
     records: list[Logged] = field(default_factory=list)
+    unreadable: dict[int, str] = field(default_factory=dict)  #: offset -> what is wrong with its record
 
     @property
-    def batches(self) -> list[Logged]:
+    def batches(self) -> list[tuple[Logged, inputs.Batch]]:
         """The records that hold events."""
-        return [each for each in self.records if isinstance(each.record, inputs.Batch)]
+        return [(each, each.record) for each in self.records if isinstance(each.record, inputs.Batch)]
 
     @property
-    def controls(self) -> list[tuple[int, Millis, inputs.Control]]:
-        """New rules and cut points: (offset, stamp, what)."""
-        return [(each.offset, each.stamp, each.record) for each in self.records
-                if isinstance(each.record, inputs.Control)]  # fmt: skip
+    def controls(self) -> list[tuple[Logged, inputs.Control]]:
+        """New rules and cut points."""
+        return [(each, each.record) for each in self.records if isinstance(each.record, inputs.Control)]
+
+    @property
+    def profiles(self) -> set[str]:
+        """Everybody who is mentioned."""
+        return {name for _, batch in self.batches for name in batch.profiles}
+
+    def names(self, upto: int) -> dict[int, str]:
+        """Code -> text of everything that is named before an offset."""
+        return {code: name for each, batch in self.batches if each.offset < upto for code, name in batch.names.items()}
 
     @cached_property
     def inputs(self) -> Inputs:
         """Every event once, as the log stands now; ask again after ``add``."""
         return read(self.batches, self.zone)
 
-    def add(self, records: Iterable[Logged]) -> None:
-        """Go on with more of the log."""
-        self.records += records
+    def add(self, record: Logged) -> None:
+        """Go on with the next record."""
+        self.records.append(record)
         self.__dict__.pop("inputs", None)
 
 
@@ -141,22 +150,20 @@ def _parts(parts: Int64s, ends: Int64s, which: Int64s) -> tuple[Int64s, Int64s]:
     return np.ascontiguousarray(parts[index]), new_end
 
 
-def read(batches: Sequence[Logged], zone: Zone) -> Inputs:
+def read(batches: Sequence[tuple[Logged, inputs.Batch]], zone: Zone) -> Inputs:
     """Every event once: what a source partition sent again is known by its offset."""
     cursors: dict[str, int] = {}
     numbers: dict[str, int] = {}
     columns: list[list[Int64s]] = [[], [], [], []]
-    for each in batches:
-        batch = each.record
-        assert isinstance(batch, inputs.Batch)  # noqa: S101 - the caller chose them
+    for each, batch in batches:
         source = f"{batch.topic}/{batch.partition}"
         offsets, _ = inputs.offsets_and_times(batch)
         fresh = offsets[offsets > cursors.get(source, -1)]
-        if len(fresh):
-            cursors[source] = int(fresh[-1])
+        if not len(fresh):
+            continue
+        cursors[source] = int(fresh[-1])
         number = numbers.setdefault(source, len(numbers))
         for column, values in zip(columns, (number, fresh, each.offset, each.stamp), strict=True):
             column.append(np.broadcast_to(np.asarray(values, np.int64), fresh.shape))
     joined = [np.concatenate(column) if column else np.zeros(0, np.int64) for column in columns]
-    work = inputs.gather([each.record for each in batches if isinstance(each.record, inputs.Batch)], {}, zone)
-    return Inputs(work, list(numbers), *joined)
+    return Inputs(inputs.gather([batch for _, batch in batches], {}, zone), list(numbers), *joined)

@@ -38,8 +38,10 @@ DECAY_DAYS: Final = 91  #: days before the latest event that decayed sums reach 
 class Oracle:
     """One customer's events, each message once; ask for features at a moment after all of them."""
 
-    def __init__(self, events: Iterable[Event], timezone: str) -> None:
+    def __init__(self, events: Iterable[Event], timezone: str, digits: int = 2) -> None:
+        """``digits``: how many minor digits the shop's currency has."""
         self.zone = timezone
+        self.minor = 10**digits
         seen: set[int] = set()
         self.events: list[Event] = []
         for event in events:
@@ -157,13 +159,13 @@ class _Moment:
         return int(starts.sum()), int(10 * (starts.sum() + gaps[~starts].sum()))
 
     def orders(self) -> dict[str, float]:
-        orders, taken = self.told.orders, self.told.of(*TAKEN_BACK)
+        orders, taken, minor = self.told.orders, self.told.of(*TAKEN_BACK), self.told.minor
         out: dict[str, float] = {
             "orders": len(orders), "items": int(orders.quantity.sum()), "refunds": len(taken),
-            "revenue": orders.amount.sum() / 100, "refunded": taken.amount.sum() / 100,
-            "net_revenue": (orders.amount.sum() - taken.amount.sum()) / 100,
-            "discount": orders.discount.sum() / 100, "discounted_orders": int((orders.discount > 0).sum()),
-            "largest_order": max([0, *orders.amount]) / 100, "coupons": len(self.told.of(Kind.COUPON)),
+            "revenue": orders.amount.sum() / minor, "refunded": taken.amount.sum() / minor,
+            "net_revenue": (orders.amount.sum() - taken.amount.sum()) / minor,
+            "discount": orders.discount.sum() / minor, "discounted_orders": int((orders.discount > 0).sum()),
+            "largest_order": max([0, *orders.amount]) / minor, "coupons": len(self.told.of(Kind.COUPON)),
             "days_since_first_order": (self.now - int(orders.time.min())) / DAY if len(orders) else NAN,
             "days_since_order": self.since(orders), "days_since_refund": self.since(taken),
             "orders_24h": self.hours(orders, 24), "orders_365d": len(self.year(orders)),
@@ -176,17 +178,17 @@ class _Moment:
         return out
 
     def money_in_windows(self) -> dict[str, float]:
-        orders = self.told.orders
-        out: dict[str, float] = {"spend_365d": self.year(orders).amount.sum() / 100}
+        orders, minor = self.told.orders, self.told.minor
+        out: dict[str, float] = {"spend_365d": self.year(orders).amount.sum() / minor}
         for n in (7, 30, 90):
             out[f"orders_{n}d"] = len(self.days(orders, n))
-            out[f"spend_{n}d"] = self.days(orders, n).amount.sum() / 100
+            out[f"spend_{n}d"] = self.days(orders, n).amount.sum() / minor
         out["order_trend"] = 3 * _share(out["orders_30d"], out["orders_90d"])
         out["spend_trend"] = 3 * _share(out["spend_30d"], out["spend_90d"])
         kept = orders[orders.day > self.told.told.day.max() - DECAY_DAYS]
         for half_life in (7, 30):
             out[f"orders_decayed_{half_life}d"] = (0.5 ** ((self.today - kept.day) / half_life)).sum()
-        out["spend_decayed_30d"] = (kept.amount / 100 * 0.5 ** ((self.today - kept.day) / 30)).sum()
+        out["spend_decayed_30d"] = (kept.amount / minor * 0.5 ** ((self.today - kept.day) / 30)).sum()
         return out
 
     def rhythm(self, usual_gap: float) -> dict[str, float]:

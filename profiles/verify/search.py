@@ -36,6 +36,7 @@ class Traces:
     name: str
     stored: Int64s
     told: Sequence[Message] | None  #: None: the topics no longer hold all of it
+    clocks: Sequence[Millis] = ()  #: when each of these was told, 0 where nobody knows
     timeline: Sequence[Note] = ()  #: its latest notes, oldest first
     notes: int = 0  #: how many notes there ever were
     exact: bool = True  #: False: only ``as_of`` of the stored row is believed
@@ -44,7 +45,7 @@ class Traces:
         """The same without one trace that may be the wrong one."""
         yield replace(self, timeline=(), notes=UNKNOWN)
         if self.told is not None:
-            yield replace(self, told=None)
+            yield replace(self, told=None, clocks=())
         yield replace(self, exact=False)
 
 
@@ -134,17 +135,34 @@ class Search:
 
     def _after(self, point: _Point) -> Iterator[_Point]:
         """Possible next points, the likeliest first."""
-        if self.traces.exact and point.row[TABLES.version] > self.traces.stored[TABLES.version]:
+        here, last = point.row, self.traces.stored
+        if here[TABLES.as_of] > last[TABLES.as_of] or (
+            self.traces.exact and here[TABLES.version] > last[TABLES.version]
+        ):
             return
         heads = self._heads(point)
         limit = min((int(self.ways.era_of[event]) for event in heads), default=len(self.ways.eras) - 1)
+        if heads and self._said_before(point, heads[0]):
+            yield from self._silences(point, limit)
         for event in heads:
             yield from self._happens(point, event)
-        if point.row[TABLES.version]:
-            for era in range(point.era, limit + 1):
-                yield from self._renewed(point, era)
-                for until in self._moments(point):
-                    yield from self._waits(point, era, until)
+        yield from self._silences(point, limit)
+
+    def _said_before(self, point: _Point, event: int) -> bool:
+        """Whether what was told next was told before the next event came; clocks differ, so this is a hint only."""
+        return 0 < self._clock(point) < int(self.ways.inputs.stamp[event])
+
+    def _clock(self, point: _Point) -> Millis:
+        """When the next message was told; 0 if nobody knows."""
+        return self.traces.clocks[point.told] if point.told < len(self.traces.clocks) else 0
+
+    def _silences(self, point: _Point, limit: int) -> Iterator[_Point]:
+        if point.row[TABLES.version] == 0:
+            return
+        for era in range(point.era, limit + 1):
+            yield from self._renewed(point, era)
+            for until in self._moments(point):
+                yield from self._waits(point, era, until)
 
     def _heads(self, point: _Point) -> list[int]:
         heads = [event for queue in point.left for event in queue[: AHEAD if self.ways.loose else 1]]
@@ -156,11 +174,11 @@ class Search:
         return sorted(heads, key=lambda event: int(self.ways.places[event]))
 
     def _moments(self, point: _Point) -> list[Millis]:
-        """Up to when silence may have been felt before the next event; it is never felt beyond the last decision."""
+        """Up to when silence may have been felt before the next event; a sweep goes on to the moment it is told."""
         due, last = int(point.row[TABLES.due]), int(self.traces.stored[TABLES.as_of])
         ahead = self.traces.told[point.told : point.told + 4] if self.traces.told is not None else ()
-        wanted = [*(message.at for message in ahead), last, due]
-        return [at for at in dict.fromkeys(wanted) if due <= at <= last]
+        wanted = [self._clock(point), *(message.at for message in ahead), last, due]
+        return [at for at in dict.fromkeys(wanted) if at >= due]
 
     def _happens(self, point: _Point, event: int) -> Iterator[_Point]:
         era = max(int(self.ways.era_of[event]), point.era)

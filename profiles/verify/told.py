@@ -6,6 +6,7 @@ Must not know: Kafka, Redis, what should have been told.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from functools import cached_property
 from profiles.store.base import Message as Sent
 from profiles.verify.history import Message, read_message, unnumbered
 from profiles.verify.report import Report
+from profiles.wire import Transition
 
 
 @dataclass
@@ -50,8 +52,8 @@ class Told:
         return found
 
     def of(self, profile: str, seq: int) -> list[Message]:
-        """What was said about a customer up to a number, in order, unnumbered."""
-        return [unnumbered(message) for message in self.by_profile.get(profile, []) if message.seq <= seq]
+        """What was said about a customer up to a number, in order, as it was said."""
+        return [message for message in self.by_profile.get(profile, []) if message.seq <= seq]
 
 
 def gaps(told: Told, seq: int, complete: bool, report: Report) -> None:
@@ -66,3 +68,14 @@ def gaps(told: Told, seq: int, complete: bool, report: Report) -> None:
         report.differs("gap", f"bucket {told.bucket}", f"number {number}", "never told", "told")
     if told.otherwise:
         report.left_out["numbers told again with another message, after Redis went back"] += len(told.otherwise)
+
+
+def standing(told: Told, seq: int) -> Counter[str]:
+    """How many customers hold each tag and stand on each rung, by what was told up to a number."""
+    found: Counter[str] = Counter()
+    for message in told.by_seq.values():
+        if message.seq <= seq and isinstance(message, Transition):
+            found[f"{message.what}:{message.name}"] += -1 if message.change == "left" else 1
+            if message.was is not None:
+                found[f"{message.what}:{message.was}"] -= 1
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,10 @@ from profiles.verify.report import KINDS, Report
 from streams.evidence import Asked, Verification
 
 CANNOT = 2
+
+
+class NoPandas(MienError):
+    """The judge of numbers is not installed."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ def verify(wish: Wish) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         try:
+            if wish.oracle != 0 and find_spec("pandas") is None:
+                raise NoPandas("pandas is not installed: pip install 'mien[data]', or leave it out with --oracle 0")
             report = asyncio.run(Verification(load(), Asked(wish.files, wish.profiles, wish.oracle), progress).run())
         except (MienError, RedisError, OSError) as fault:
             report = Report()

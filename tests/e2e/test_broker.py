@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,12 @@ def while_running(shop: Stack, expected: int, shares: tuple[float, ...]) -> Iter
     """Kill one broker after the other as the work goes on; the list fills with the shares at which it happened."""
     done: list[float] = []
 
+    def reached(share: float) -> bool:
+        return shop.counted()[0] >= share * expected
+
     def assassin() -> None:
         for turn, share in enumerate(shares):
-            eventually(lambda share=share: shop.counted()[0] >= share * expected, f"{share:.0%} done", seconds=240)
+            eventually(partial(reached, share), f"{share:.0%} done", seconds=240)
             shop.servers.kafka.restart(turn % len(shop.servers.kafka.nodes))
             done.append(share)
 

@@ -16,6 +16,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from standardwebhooks import Webhook
 
 from profiles.clock import iso, system_clock
+from profiles.settings import as_environ
+from streams.commands.doctor import doctor
+from streams.commands.operate import topics as provision
 from streams.publisher import Publisher
 from streams.webhooks import new_secret
 from tests.e2e.stacks import Stack, stack
@@ -199,7 +202,7 @@ def test_a_topic_that_nobody_declared_is_read_as_well(shop: Stack) -> None:
     producer = KafkaProducer(bootstrap_servers=shop.broker)
     producer.send("events.new-app", msgspec.json.encode(order("u-new", "o-new", 7.0))).get(timeout=10)
     producer.close()
-    eventually(lambda: shop.profile("u-new") is not None, "events of the new topic are read", seconds=90)
+    eventually(lambda: shop.profile("u-new") is not None, "events of the new topic are read", seconds=120)
 
 
 @pytest.mark.parametrize("part", ["store", "broker"])
@@ -268,3 +271,17 @@ def test_new_rules_are_live_at_once_and_change_everybody_without_any_alert(shop:
     eventually(held, "the new rule holds for a silent customer", seconds=20)
     notes = shop.http.get("/v1/profiles/u-rules/timeline").json()["entries"]
     assert next(note["origin"] for note in notes if note.get("name") == "big_spender") == "reconcile"
+
+
+def test_topics_and_doctor_say_that_a_running_stack_is_well(
+    shop: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``mien topics`` finds nothing to do and ``mien doctor`` nothing to cure, on whatever servers this lane has."""
+    for name, value in as_environ(shop.running.settings).items():
+        monkeypatch.setenv(name, value)
+
+    assert provision(show_only=False) == 0
+    assert doctor(quiet=False) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "all topics fit" in said
+    assert f"{len(shop.buckets)} of {len(shop.buckets)} buckets are tended" in said

@@ -34,6 +34,6 @@ def lines() -> list[str]:
     """
     usual = {"KAFKA": "tansu", "STORE": "valkey"}
     return [
-        f"{lane}={os.environ.get(lane, usual[lane])}: {'; '.join(sorted(seen)) or 'no test needed it'}"
+        f"{lane}={os.environ.get(lane, usual[lane])}: {'; '.join(sorted(seen)) or 'none was started'}"
         for lane, seen in _seen.items()
     ]

@@ -14,6 +14,7 @@ from redis.crc import key_slot
 from profiles.errors import Stale, StoreDown
 from profiles.store import keys
 from profiles.store.base import Commit, Entry, Message, ProfileStore
+from profiles.store.client import abreast
 from profiles.store.memory import MemoryStore
 from profiles.store.redis import RedisStore, connect
 from tests.store.parts import ODD, dump, full
@@ -68,6 +69,19 @@ def test_all_keys_of_a_bucket_share_one_slot_of_a_cluster(redis_url: str) -> Non
             assert keys.profile(7, "{1}:x").encode() not in found
         finally:
             await client.aclose()
+
+    asyncio.run(check())
+
+
+def test_hundreds_of_buckets_are_read_with_a_few_connections(redis_url: str) -> None:
+    """In the order asked; one caller does not take every connection there may be."""
+
+    async def check() -> None:
+        store = RedisStore(connect(redis_url))
+        await store.commit(full(bucket=300))
+        versions = [each.version for each in await abreast(store.checkpoint, range(400))]
+        assert versions == [0] * 300 + [1] + [0] * 99
+        await store.client.aclose()
 
     asyncio.run(check())
 

@@ -1,0 +1,114 @@
+"""``python -m bench``: run some or all measurements.
+
+Knows: the command line.  Must not know: how anything is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from bench.machine import load, machine, now
+from bench.options import Options
+from bench.parts import PARTS, part
+from bench.progress import say
+from bench.report import Book, Part, plain
+from bench.servers import Missing
+from bench.watch import Stuck
+from profiles.kernels.__main__ import warm
+
+HERE: Final = Path(__file__).parent
+QUICK: Final = HERE.parent / ".mien" / "bench"
+
+GUIDE: Final = """\
+parts, in the order in which they run:
+
+{parts}
+
+Every part prints its tables as it goes and replaces its own section of bench/RESULTS.md and bench/results.json, so a
+part can be run again alone. The quick form is for trying: it writes to .mien/bench instead.
+
+  make bench                          everything, about 25 minutes on two cores
+  make bench ARGS=--quick             everything in small, a few minutes
+  make bench ARGS="update workers"    two parts
+  make bench ARGS="peers --runs 5"    more runs a number
+  make bench ARGS=profile             where the time of the update path goes: flame graph and list
+
+Run it on a quiet machine: with a load average above 1 the clock on the wall measures the neighbours too. CPU seconds
+suffer less, and are what is quoted per event.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 if every part that was asked for was measured."""
+    asked = _parser().parse_args(arguments)
+    options = Options(quick=asked.quick, runs=asked.runs or (1 if asked.quick else 3), brokers=tuple(asked.broker))
+    book = Book(asked.out or (QUICK if asked.quick else HERE))
+    begun = time.monotonic()
+    try:
+        warm()  # were they not compiled yet, the first process of every kind would do it
+        chosen = asked.part or [name for name, one in PARTS.items() if one.usual]
+        failed = [name for name in chosen if not _measure(name, options, book)]
+    except KeyboardInterrupt:
+        say("\nstopped; parts that were done are kept")
+        return 130
+    say(f"\n{time.monotonic() - begun:.0f} s in all; {book.page}")
+    if failed:
+        say(f"not measured: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _measure(name: str, options: Options, book: Book) -> bool:
+    """Run one part and keep its outcome; False if it could not be measured."""
+    say(f"\n{name}: {PARTS[name].title}")
+    begun, before = time.monotonic(), load()
+    try:
+        found = part(name, options)
+    except (Missing, Stuck) as why:
+        say(f"    not measured: {why}")
+        return False
+    found.at, found.quick, found.load, found.machine = now(), options.quick, before, machine()
+    found.seconds, found.command = time.monotonic() - begun, _command(name, options)
+    _tell(found)
+    book.enter(found, list(PARTS))
+    return True
+
+
+def _tell(found: Part) -> None:
+    for table in found.tables:
+        say(f"\n  {table.title}\n{plain(table)}")
+    for note in found.notes:
+        say(f"  - {note}")
+    say(f"  {found.seconds:.0f} s")
+
+
+def _command(name: str, options: Options) -> str:
+    words = [name, *(["--quick"] if options.quick else []), "--runs", str(options.runs)]
+    return f"python -m bench {shlex.join([*words, '--broker', *options.brokers])}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parts = "\n".join(f"  {name:10} {one.title}" for name, one in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure Mien beside its peers: one machine, one run, the same data.",
+        epilog=GUIDE.format(parts=parts),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="*", help="which parts; all but `profile` if none is named", metavar="part")
+    parser.add_argument("--quick", action="store_true", help="small sizes and one run: to see that everything works")
+    parser.add_argument("--runs", type=int, default=0, metavar="N", help="runs a number, the median counts; usually 3")
+    parser.add_argument(
+        "--broker", nargs="+", choices=("apache", "tansu"), default=["apache", "tansu"],
+        help="kinds of broker to measure on; Apache Kafka needs java and mvn",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results are written")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Everything that may die, dies, while a known load runs; afterwards every number is exact."""

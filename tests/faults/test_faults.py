@@ -1,0 +1,73 @@
+"""Whatever dies, no event is lost, none is counted twice, and every alert leaves once.
+
+SEED chooses the moments, FAULTS_ROUNDS how often everything happens, in another order each time (`make faults`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.e2e.stacks import Stack
+from tests.faults.faults import FAULTS, Fault, Scene, poison
+from tests.faults.judge import Judge
+from tests.faults.load import Load
+from tests.hook_receiver import Receiver
+
+SEED: Final = int(os.environ.get("SEED", "1"))
+ROUNDS: Final = int(os.environ.get("FAULTS_ROUNDS", "1"))
+
+
+def rounds() -> list[tuple[str, Fault]]:
+    """Every fault once a round; the rounds after the first are shuffled."""
+    found = []
+    for number in range(ROUNDS):
+        order = list(FAULTS)
+        if number:
+            random.Random(f"{SEED} {number}").shuffle(order)
+        found += [(f"{number}-{fault.name}", fault) for fault in order]
+    return found
+
+
+@pytest.mark.parametrize(("name", "fault"), rounds(), ids=[name for name, _ in rounds()])
+def test_everything_is_exact_after(
+    name: str, fault: Fault, shop: Stack, load: Load, hook: Receiver, tmp_path: Path
+) -> None:
+    """The fault happens under load; then everything is compared with what was sent since the start."""
+    print(f"SEED={SEED}")
+    scene = Scene(shop, load, hook, random.Random(f"{SEED} {name}"), tmp_path)
+    if why := fault.why_not(scene):
+        pytest.skip(why)
+    fault.inject(scene)
+    with load.paused():
+        Judge(shop, hook, load.books).rule()
+
+
+def test_in_the_end_every_alert_has_left_once(shop: Stack, load: Load, hook: Receiver) -> None:
+    """The receiver knows of every alert, under one id each, and which are over."""
+    print(f"SEED={SEED}")
+    with load.paused():
+        judge = Judge(shop, hook, load.books)
+        judge.rule()
+        judge.heard()
+
+
+def test_in_the_end_mien_verify_finds_no_difference(shop: Stack, load: Load, hook: Receiver) -> None:
+    """The command that operators have comes to the same verdict, about every profile, tag, due time and alert."""
+    print(f"SEED={SEED}")
+    with load.paused():
+        judge = Judge(shop, hook, load.books)
+        judge.rule()
+        judge.verified()
+
+
+def test_poison_in_the_log_costs_nobody_else_anything(shop: Stack, load: Load, hook: Receiver, tmp_path: Path) -> None:
+    """Records that only a bug of ours could have written become dead letters; everybody around them is exact."""
+    print(f"SEED={SEED}")
+    poison(Scene(shop, load, hook, random.Random(f"{SEED} poison"), tmp_path))
+    with load.paused():
+        Judge(shop, hook, load.books).rule()
