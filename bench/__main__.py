@@ -17,11 +17,12 @@ from bench.options import Options
 from bench.parts import PARTS, part
 from bench.progress import say
 from bench.report import Book, Part, plain
-from bench.servers import Missing
+from bench.servers import APACHE, TANSU, Missing, no_apache
 from bench.watch import Stuck
 from profiles.kernels.__main__ import warm
 
 HERE: Final = Path(__file__).parent
+KINDS: Final = (APACHE, TANSU)
 QUICK: Final = HERE.parent / ".mien" / "bench"
 
 GUIDE: Final = """\
@@ -36,6 +37,7 @@ part can be run again alone. The quick form is for trying: it writes to .mien/be
   make bench ARGS=--quick             everything in small, a few minutes
   make bench ARGS="update workers"    two parts
   make bench ARGS="peers --runs 5"    more runs a number
+  make bench ARGS="memory --long"     one worker over 10 million events, however long it takes
   make bench ARGS=profile             where the time of the update path goes: flame graph and list
 
 Run it on a quiet machine: with a load average above 1 the clock on the wall measures the neighbours too. CPU seconds
@@ -45,8 +47,12 @@ suffer less, and are what is quoted per event.
 
 def main(arguments: list[str] | None = None) -> int:
     """0 if every part that was asked for was measured."""
-    asked = _parser().parse_args(arguments)
-    options = Options(quick=asked.quick, runs=asked.runs or (1 if asked.quick else 3), brokers=tuple(asked.broker))
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if unknown := [name for name in asked.part if name not in PARTS]:
+        parser.error(f"no part is called {' or '.join(unknown)}; there are {', '.join(PARTS)}")
+    kinds = asked.broker or (KINDS[: 1 if asked.quick and not no_apache() else 2])
+    options = Options(asked.quick, asked.runs or (1 if asked.quick else 3), kinds, asked.long)
     book = Book(asked.out or (QUICK if asked.quick else HERE))
     begun = time.monotonic()
     try:
@@ -87,8 +93,17 @@ def _tell(found: Part) -> None:
 
 
 def _command(name: str, options: Options) -> str:
-    words = [name, *(["--quick"] if options.quick else []), "--runs", str(options.runs)]
-    return f"python -m bench {shlex.join([*words, '--broker', *options.brokers])}"
+    flags = [flag for flag, on in (("--quick", options.quick), ("--long", options.long)) if on]
+    words = [name, *flags, "--runs", str(options.runs)]
+    return f"python -m bench {shlex.join([*words, '--broker', ','.join(options.brokers)])}"
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    """``apache,tansu`` as written on the command line."""
+    kinds = tuple(text.split(","))
+    if not set(kinds) <= set(KINDS):
+        raise argparse.ArgumentTypeError(f"{text}: there are {' and '.join(KINDS)}")
+    return kinds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,9 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small sizes and one run: to see that everything works")
     parser.add_argument("--runs", type=int, default=0, metavar="N", help="runs a number, the median counts; usually 3")
     parser.add_argument(
-        "--broker", nargs="+", choices=("apache", "tansu"), default=["apache", "tansu"],
-        help="kinds of broker to measure on; Apache Kafka needs java and mvn",
+        "--broker", type=_kinds, metavar="KIND,...",
+        help="apache or tansu, or both; the first is quoted; usually apache,tansu where java and mvn are, --quick: the first",
     )  # fmt: skip
+    parser.add_argument("--long", action="store_true", help="let a worker take all of 10 million events (memory)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results are written")
     return parser
 

@@ -17,7 +17,8 @@ class Options:
 
     quick: bool = False
     runs: int = 3
-    brokers: tuple[str, ...] = ("apache", "tansu")
+    brokers: tuple[str, ...] = ("apache", "tansu")  #: the first that runs here is the one that is quoted
+    long: bool = False  #: no limit of time where a measurement may need an hour
 
     def size(self, full: T, quick: T) -> T:
         """A number for the full form and one for the quick one."""

@@ -56,7 +56,7 @@ def run(options: Options) -> Part:
     part = Part("peers", TITLE)
     kinds, part.notes = brokers(options.brokers)
     kind = APACHE if APACHE in kinds else kinds[0]
-    total, seconds = options.size(400_000, 60_000), options.size(15.0, 5.0)
+    total, seconds = options.size(200_000, 60_000), options.size(6.0, 3.0)
     table = Table(
         f"on {kind}, {total:,} events of {CUSTOMERS:,} customers",
         ["who", "state", "CPU µs/event", "events/s per core", "events/s by the clock", "Valkey CPU µs/event",

@@ -43,7 +43,7 @@ request = function() return wrk.format("GET", string.format("/v1/profiles/c-%07d
 
 def run(options: Options) -> Part:
     """A filled store, an API, two generators."""
-    part, customers, seconds = Part("reads", TITLE), options.size(100_000, 5_000), options.size(15, 5)
+    part, customers, seconds = Part("reads", TITLE), options.size(100_000, 5_000), options.size(10, 5)
     if shutil.which("hey") is None and shutil.which("wrk") is None:
         raise Missing("neither hey nor wrk is on the PATH: apt-get install wrk hey")
     kinds, _ = brokers(options.brokers)

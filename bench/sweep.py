@@ -38,7 +38,7 @@ LATE: Final = 120.0  #: seconds after the minute that are waited for
 def run(options: Options) -> Part:
     """One worker, one minute."""
     part, customers = Part("sweep", TITLE), options.size(100_000, 5_000)
-    window, budget = options.size(60, 10) * SECOND, options.size(120, 30) * SECOND
+    window, budget = options.size(60, 10) * SECOND, options.size(75, 25) * SECOND
     kinds, part.notes = brokers(options.brokers)
     kind = APACHE if APACHE in kinds else kinds[0]
     with stack(kind) as here:

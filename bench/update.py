@@ -67,7 +67,7 @@ class Costs:
 
 def run(options: Options) -> Part:
     """Every case, some runs each."""
-    part, events = Part("update", TITLE), options.size(100_000, 20_000)
+    part, events = Part("update", TITLE), options.size(50_000, 20_000)
     table = Table(
         f"{events:,} events a run, up to 2 000 profiles a commit; CPU µs an event",
         ["customers", "intake", "update, cold", "update, warm", "least to most, warm", "update, events/s per core",

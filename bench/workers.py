@@ -26,16 +26,17 @@ LIMIT: Final = 240.0
 
 def run(options: Options) -> Part:
     """Every number of workers on every broker."""
-    part, total = Part("workers", TITLE), options.size(300_000, 40_000)
+    part, total = Part("workers", TITLE), options.size(150_000, 40_000)
     kinds, part.notes = brokers(options.brokers)
-    runs = min(options.runs, options.size(2, 1))
     for kind in kinds:
+        first = kind == kinds[0]
+        runs = min(options.runs, 2) if first else 1
         table = Table(
             f"on {kind}, {total:,} events of {CUSTOMERS:,} customers, from the first to the last",
             ["workers", "events/s by the clock", "least to most", "CPU µs/event, all workers",
              "events/s per core", "memory, all workers (MiB)", "runs"],
         )  # fmt: skip
-        for workers in options.size(WORKERS, (1, 2)):
+        for workers in WORKERS if first and not options.quick else WORKERS[:2]:
             try:
                 found = [_once(kind, workers, total) for _ in range(runs)]
             except Stuck as why:

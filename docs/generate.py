@@ -24,6 +24,7 @@ from profiles.features import FEATURES
 from profiles.kinds import CALLS, CHANNELS, NAMES, Channel, Kind
 from profiles.reasons import REASONS
 from profiles.settings import Settings
+from profiles.verify.report import KINDS
 from streams.cli import app
 from streams.topics import Topic, plan
 
@@ -178,6 +179,11 @@ def reasons_table() -> str:
     return table(("code", "中文", "meaning"), [(f"`{code}`", text.zh, text.en) for code, text in REASONS.items()])
 
 
+def differences_table() -> str:
+    """Every kind of difference that ``mien verify`` may find."""
+    return table(("kind", "meaning"), [(f"`{kind}`", meaning) for kind, meaning in KINDS.items()])
+
+
 def ladder_line() -> str:
     """The pauses before each attempt."""
     return ", ".join(_span(pause) for pause in LADDER)
@@ -199,6 +205,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "channels": channels_table,
     "reasons": reasons_table,
     "ladder": ladder_line,
+    "differences": differences_table,
 }
 
 

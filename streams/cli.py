@@ -25,6 +25,14 @@ keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(tags, name="tags")
 app.add_typer(keys, name="keys")
 
+JUDGING = """\
+Raw topics are read from their beginning and understood anew; profile-inputs is lived through again in memory; profiles,
+tags, due times, counters, timelines, transitions, samples, dead letters and alerts are laid beside what comes out. The
+system may go on working: every customer is compared at the checkpoint at which they were read.
+
+Ends with 0: equal. 1: differences, by kind. 2: something that matters cannot be judged; the message says what to do.
+"""
+
 Once = Annotated[bool, typer.Option("--once", help="Replay, measure, print the summary and end.")]
 Port = Annotated[int, typer.Option("--port", help="Port of the API; another free one is taken if it is busy.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=16, help="Worker processes.")]
@@ -117,32 +125,25 @@ def doctor(
     raise typer.Exit(doctor(quiet=quiet))
 
 
-@app.command()
+@app.command(epilog=JUDGING)
 def verify(
     files: Annotated[
         list[Path] | None,
         typer.Argument(exists=True, dir_okay=False, help="Events, one a line, instead of the raw topics."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One object instead of a table.")] = False,
-    profiles: Annotated[int | None, typer.Option(min=1, help="Compare only so many customers; default all.")] = None,
+    profiles: Annotated[int | None, typer.Option(min=1, help="Compare only about so many customers.")] = None,
     oracle: Annotated[
         str,
-        typer.Option(help="How many customers pandas recomputes from the raw events (milliseconds each), or `all`."),
+        typer.Option(help="How many customers pandas recomputes from their raw events, or `all`; 10 a second or so."),
     ] = "200",
 ) -> None:
-    """Recompute everything from the log and compare it with what is stored and told; exit code 0, 1 or 2.
-
-    The raw event topics are read from their beginning and understood anew, profile-inputs is lived through again in
-    memory, and profiles, tags, due times, counters, timelines, transitions, samples, dead letters and alerts are
-    compared with what comes out. Nothing is written, no consumer group is joined, and the system may go on working: of
-    every customer the log is taken up to the checkpoint at which they were read.
-
-    0: equal. 1: differences, shown by kind. 2: something that matters cannot be judged; the message says what to do.
-    """
+    """Recompute everything from the log and say where it differs from what is stored and told; changes nothing."""
     from streams.commands.verify import Wish, verify
 
-    most = None if oracle == "all" else int(oracle)
-    raise typer.Exit(verify(Wish(tuple(files or ()), json, profiles, most)))
+    if oracle != "all" and not oracle.isdecimal():
+        raise typer.BadParameter("a number, or all", param_hint="--oracle")
+    raise typer.Exit(verify(Wish(tuple(files or ()), json, profiles, None if oracle == "all" else int(oracle))))
 
 
 @tags.command("check")

@@ -47,7 +47,7 @@ def faust_app(settings: Settings, reads: Iterable[str] = ()) -> faust.App:
         broker_max_poll_records=4000,
         stream_buffer_maxsize=8,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=_place(os.environ.get("MIEN_INSTANCE", ""), reads),
+        consumer_group_instance_id=_place(os.environ.get("MIEN_INSTANCE", ""), () if settings.embedded else reads),
         broker_commit_interval=1.0,
         worker_redirect_stdouts=False,
         datadir=str(settings.data_dir / "faust"),
@@ -62,7 +62,8 @@ def _place(instance: str, reads: Iterable[str]) -> str | None:
     """The name under which a restarted worker takes its place in the group again, without a rebalance.
 
     Apache Kafka gives a name that it knows its old partitions back and does not look at what it wants to read now: a
-    new topic would be read by nobody until the next rebalance.  So the name is another one when the topics are.
+    new topic would be read by nobody until the next rebalance.  So the name is another one when the topics are.  Tansu
+    does look; there the name must stay, because the group would wait for the old one for ever.
     """
     topics = ",".join(sorted(reads))
     return f"{instance}-{code_of(topics):x}" if instance and topics else instance or None

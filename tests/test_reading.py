@@ -19,7 +19,9 @@ from streams.group import begins, handed_on
 from streams.lookup import Found, Lookup
 from streams.patience import Patience, Stop
 from streams.reading import Reading
+from streams.topics import BrokerDown
 from tests.bucket_house import House
+from tests.processes import eventually
 
 
 @dataclass
@@ -130,6 +132,7 @@ def test_what_the_group_has_committed_is_where_it_begins(own_broker: str) -> Non
     """And intake has handed everything on when that is the end of every event topic."""
     topic = _topic(own_broker, [b"a", b"b", b"c"])
     settings = Settings(broker=own_broker, event_topics=(topic,), group=f"group-{uuid4().hex[:6]}")
+    eventually(lambda: _knows_groups(settings), "the broker has a place for offsets", seconds=60)
     assert begins(settings, [(topic, 0)]) == {(topic, 0): 0}
     assert not handed_on(settings)
     consumer = KafkaConsumer(
@@ -147,6 +150,15 @@ def test_what_the_group_has_committed_is_where_it_begins(own_broker: str) -> Non
     consumer.close()
     assert begins(settings, [(topic, 0)]) == {(topic, 0): 3}
     assert handed_on(settings)
+
+
+def _knows_groups(settings: Settings) -> bool:
+    """A new broker makes its own topic for offsets when it is first asked."""
+    try:
+        handed_on(settings)
+    except BrokerDown:
+        return False
+    return True
 
 
 def _topic(broker: str, values: list[bytes]) -> str:

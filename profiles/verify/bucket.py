@@ -182,7 +182,7 @@ class BucketJudge:
             traces = Traces(name, stored, told, clocks, notes, max(count, len(notes)))
             if not self.told_whole:
                 traces = replace(traces, told=None, clocks=())
-            explained = self._explained(traces, self._ways(name, pin, eras), replay=self.replay and len(eras) > 1)
+            explained = self._explained(traces, self._ways(name, pin, eras), changed=len(eras) > 1)
             if explained is None:
                 if self.told_whole:
                     compare.as_told(name, stored, heard, book, report)
@@ -212,7 +212,7 @@ class BucketJudge:
         rulers = [self.rulers(each.rules, each.cuts) for each in eras]
         recount.check(name, stored, np.array([e for _, e in sorted(own)], np.int64), rulers)
 
-    def _explained(self, traces: Traces, ways: Ways, *, replay: bool) -> Lives | None:
+    def _explained(self, traces: Traces, ways: Ways, *, changed: bool) -> Lives | None:
         """A life that explains the traces, or all but one of them; an empty one if none does; None: who knows."""
         self.report.compared["customers whose silences had to be looked for"] += 1
         end = Search(traces, ways).run()
@@ -221,8 +221,8 @@ class BucketJudge:
         if not end.exhausted:
             self.report.left_out["customers with more possible histories than were tried"] += 1
             return None
-        if replay:
-            self.report.left_out["decisions of a replay during which rules or cut points changed"] += 1
+        if changed:
+            self.report.left_out["customers whom new rules or cut points reached at a moment that left no trace"] += 1
             return None
         nearly = (Search(less, ways).run().lives for less in traces.less())
         return next((lives for lives in nearly if lives is not None), Lives.unborn([]))

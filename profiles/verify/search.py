@@ -198,11 +198,12 @@ class Search:
         """New rules ask about this customer, at a moment that only its traces can tell."""
         if point.row[TABLES.rules] == self.ways.eras[era].world.version:
             return
-        told = self.traces.told or ()
-        ahead = told[point.told] if point.told < len(told) else None
-        moments = [int(self.traces.stored[TABLES.as_of]), int(point.row[TABLES.as_of])]
-        if isinstance(ahead, Transition) and ahead.origin == "reconcile":
-            moments = [ahead.at]
+        told = (self.traces.told or ())[point.told : point.told + 4]
+        moments = [message.at for message in told if isinstance(message, Transition) and message.origin == "reconcile"]
+        moments += [message.at for message in told]
+        moments += [self._clock(point), int(self.traces.stored[TABLES.as_of])]
+        now = int(point.row[TABLES.as_of])
+        moments = [at for at in moments if at > now] + [now]
         for at in dict.fromkeys(moments):
             lives = self._lives(point)
             lives.is_asked_again(np.array([at]), self.ways.eras[era])

@@ -23,6 +23,7 @@ class Shoppers:
         self.name, self.people, self.number = f"s{seed}", people, 0
         self.producer = KafkaProducer(bootstrap_servers=broker, linger_ms=5, enable_idempotence=False)
         self.good = self.bad = 0
+        self.lines: list[bytes] = []  #: everything that was sent, in order
         self._sent: list[tuple[str, bytes, bytes]] = []
 
     def shop(self, events: int, pause: float = 0.0) -> None:
@@ -32,7 +33,8 @@ class Shoppers:
             if self.rng.random() < 0.08:
                 self._send(*self._sent[int(self.rng.integers(len(self._sent)))])
             if self.rng.random() < 0.03:
-                self.producer.send("events.behavior", BAD[int(self.rng.integers(len(BAD)))])
+                self.lines.append(BAD[int(self.rng.integers(len(BAD)))])
+                self.producer.send("events.behavior", self.lines[-1])
                 self.bad += 1
             time.sleep(pause)
         self.producer.flush()
@@ -40,6 +42,7 @@ class Shoppers:
     def _send(self, topic: str, raw: bytes, key: bytes) -> None:
         self.producer.send(topic, raw, key=key)
         self._sent.append((topic, raw, key))
+        self.lines.append(raw)
         self.good += 1
 
     def _event(self) -> tuple[str, bytes, bytes]:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,11 +37,18 @@ from tests.processes import eventually
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first crowd has sent, as a file."""
+    return tmp_path_factory.mktemp("sent") / "events.jsonl"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, sent: Path) -> Iterator[Stack]:
     """A shop with some history."""
     with stack(tmp_path_factory.mktemp("verify")) as started:
         crowd = Shoppers(started.broker, seed=3)
         crowd.shop(600)
+        sent.write_bytes(b"\n".join(crowd.lines))
         settled(started, crowd.good)
         yield started
 
@@ -94,6 +102,19 @@ def test_a_few_customers_can_be_asked_for(shop: Stack) -> None:
     code, said = command(shop, "--profiles", "8", "--oracle", "0")
     assert (code, said["differences"]) == (0, 0)
     assert said["compared"]["customers"] == 8
+
+
+def test_files_may_stand_for_the_raw_topics(shop: Stack, sent: Path, tmp_path: Path) -> None:
+    """The same events, one a line; a line that is missing there, or that nobody applied, is found."""
+    code, said = command(shop, str(sent), "--oracle", "all")
+    assert (code, said["by_kind"]) == (0, {}), said["examples"]
+    assert said["compared"]["lines of files"] == sum(shop.counted())
+    assert said["compared"]["customers recomputed with pandas"] == 40
+    lines = sent.read_bytes().split(b"\n")
+    other, event = tmp_path / "other.jsonl", msgspec.json.decode(lines[0]) | {"messageId": "never sent"}
+    other.write_bytes(b"\n".join([msgspec.json.encode(event), *lines[1:]]))
+    code, said = command(shop, str(other), "--oracle", "0")
+    assert (code, said["by_kind"]) == (1, {"lost": 1, "made_up": 1})
 
 
 def test_another_shops_store_cannot_be_judged_and_the_fix_is_named(shop: Stack) -> None:

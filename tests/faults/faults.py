@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,7 @@ from tests.lanes.nodes import DATA
 from tests.processes import eventually
 
 PATIENCE: Final = 120.0  #: seconds; every wait is for something that is soon there on a machine with nothing else to do
+CALM_SECONDS: Final = 4.0  #: longer than the private broker's pause between two rebalances of one quarrel
 ZOMBIES: Final = 4  #: one that had nothing in its hands when it froze is not refused: try again
 
 
@@ -75,6 +77,20 @@ class Scene:
     def until_said(self, words: str, before: int, *names: str) -> None:
         """Wait until it was said again."""
         eventually(lambda: self.said(words, *names) > before, f"somebody says: {words}", seconds=PATIENCE)
+
+    def until_calm(self) -> None:
+        """Wait until workers have nothing to say for a while: the group has found its order after the last fault."""
+        logs = [self.shop.servers.logs / f"{name}.log" for name in self.workers]
+        seen, since = -1, time.monotonic()
+
+        def calm() -> bool:
+            nonlocal seen, since
+            size = sum(log.stat().st_size for log in logs)
+            if size != seen:
+                seen, since = size, time.monotonic()
+            return time.monotonic() - since > CALM_SECONDS
+
+        eventually(calm, "the workers are calm", seconds=PATIENCE)
 
     def until_reborn(self, name: str, pid: int) -> None:
         """Wait until a process that was killed runs again as another."""
@@ -330,13 +346,12 @@ class Fault:
         return self.inject.__name__
 
 
-#: All but :func:`poison`, which leaves records in the log that no event explains.
+#: All but :func:`poison` and :func:`store_dies_and_all_is_quiet`, which have tests of their own.
 FAULTS: Final = (
     Fault(kill_workers),
     Fault(zombie),
     Fault(rebalance),
     Fault(store_dies),
-    Fault(store_dies_and_all_is_quiet),
     Fault(roll_back),
     Fault(broker_dies, _in_memory),
     Fault(full_store),

@@ -46,11 +46,15 @@ class Judge:
 
         To be called while nothing is being sent.  Waits for what is still on its way.
         """
+        self.profiles()
+        self.alerts()
+
+    def profiles(self) -> None:
+        """Counters, profiles, tags and dead letters."""
         self._counted()
         self._customers()
         self._tags()
         self._dead_letters()
-        self._raised()
 
     def _counted(self) -> None:
         wanted = (self.books.valid, self.books.duplicates)
@@ -100,7 +104,7 @@ class Judge:
         refused = {letter.place: letter.value for letter in dead_letters(self.shop.broker) if letter.reason not in OURS}
         assert Counter(refused.values()) == Counter(self.books.broken), "bad records, each once, whole"
 
-    def _raised(self) -> None:
+    def alerts(self) -> None:
         """Every buyer was welcomed once and is being warned of once; nobody else was ever spoken of."""
         buyers = set(self.books.orders)
         wanted = Counter({**dict.fromkeys((("welcome", who) for who in buyers), 1),
