@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench check format lock clean
+.PHONY: help demo test faults fuzz bench check format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -29,6 +29,10 @@ demo: $(READY)
 # Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis.
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Let processes, servers and networks die under load, again and again; FAULTS_ROUNDS=3 SEED=7 KAFKA=apache STORE=cluster.
+faults: $(READY)
+	FAULTS_ROUNDS=$(or $(FAULTS_ROUNDS),1) $(BIN)/python -m pytest tests/faults -s $(ARGS)
 
 # Throw FUZZ=1000000 records at the decoder and what stands behind it; SEED=7 repeats a run, FROM=120 goes on at a block.
 fuzz: $(READY)

@@ -59,6 +59,7 @@ def observe(here: Place, child: Child, count: Callable[[], int], events: int, se
             child.name, [child.pid], count, events, seconds=seconds, ended=here.ended, still_ok=cut,
             start_seconds=FIRST_EVENT,
             skip=SETTLED if cut else 0.0,
+            beside=here.pids("valkey"),
         )  # fmt: skip
     finally:
         here.end(child)

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from redis import Redis
-
 from bench.contest import contest, observe
 from bench.data import Events, Shop
 from bench.options import Options
@@ -102,7 +100,7 @@ def _unfit(peer: Peer, kind: str) -> str:
 
 
 def _measure(
-    table: Table, micros: dict[str, float], name: str, state: str, runs: int, once: Callable[[int], tuple[Run, float]]
+    table: Table, micros: dict[str, float], name: str, state: str, runs: int, once: Callable[[int], Run]
 ) -> None:
     """Some runs of one contestant as a row; one that breaks is told and left out."""
     try:
@@ -111,38 +109,29 @@ def _measure(
         say(f"    {name}: {why}")
         table.note += f"{name} broke: {str(why).splitlines()[0]}. "
         return
-    costs = [run.micros for run, _ in found]
+    costs = [run.micros for run in found]
     micros[name] = middle(costs)
     table.rows.append([
-        name, state, middle(costs), 1e6 / middle(costs), middle(run.per_second for run, _ in found),
-        middle(valkey / run.events * 1e6 for run, valkey in found), spread(costs),
-        int(middle(run.events for run, _ in found)), runs,
+        name, state, middle(costs), 1e6 / middle(costs), middle(run.per_second for run in found),
+        middle(run.beside / run.events * 1e6 for run in found), spread(costs),
+        int(middle(run.events for run in found)), runs,
     ])  # fmt: skip
     say(f"    {name:28} {middle(costs):8.1f} µs/event")
 
 
-def _peer(here: Stack, peer: Peer, total: int, seconds: float, number: int) -> tuple[Run, float]:
-    """One peer from the beginning of the log, for so many seconds; and the CPU seconds of Valkey meanwhile."""
+def _peer(here: Stack, peer: Peer, total: int, seconds: float, number: int) -> Run:
+    """One peer from the beginning of the log, for so many seconds."""
     here.redis.flushall()
-    before = _valkey_cpu(here.redis)
     state = here.place.folder / f"{peer.program}-{number}"
     servers = here.settings.broker, here.settings.redis
-    done = contest(here.place, here.kind, peer.program, number, total, seconds, *servers, state, cut=True)
-    return done, _valkey_cpu(here.redis) - before
+    return contest(here.place, here.kind, peer.program, number, total, seconds, *servers, state, cut=True)
 
 
-def _mien(kind: str, shop: Shop, total: int, _: int) -> tuple[Run, float]:
+def _mien(kind: str, shop: Shop, total: int, _: int) -> Run:
     """A real worker over the whole log, on servers of its own: what it writes to Kafka is part of its progress."""
     with stack(kind) as here:
         preload(here.settings.broker, Events(shop, total), total)
-        before = _valkey_cpu(here.redis)
-        done = observe(here.place, here.worker(), here.counted, total, LIMIT, cut=False)
-        return done, _valkey_cpu(here.redis) - before
-
-
-def _valkey_cpu(redis: Redis) -> float:
-    told = redis.info("cpu")
-    return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
+        return observe(here.place, here.worker(), here.counted, total, LIMIT, cut=False)
 
 
 def _ratios(micros: dict[str, float]) -> Table:

@@ -36,6 +36,7 @@ class Run:
     seconds: float
     cpu: float  #: CPU seconds of the watched processes
     rss: int = 0  #: most memory at any look, all processes together (bytes)
+    beside: float = 0.0  #: CPU seconds of the processes that were watched beside them, such as a server
 
     @property
     def per_second(self) -> float:
@@ -91,6 +92,7 @@ def watch(
     still_ok: bool = False,
     start_seconds: float = 120.0,
     skip: float = 0.0,
+    beside: Sequence[int | None] = (),
 ) -> Run:
     """Look until ``count()`` has reached ``until``; ``ended`` says why nothing more will come.
 
@@ -102,12 +104,12 @@ def watch(
         NotStarted: nothing came at all.
         Stuck: the process ended, or not all of it came in ``seconds`` seconds.
     """
-    processes = processes_of(pids)
-    begun = (time.perf_counter(), cpu_of(processes), 0)
+    processes, others = processes_of(pids), processes_of(beside)
+    begun = (time.perf_counter(), cpu_of(processes), 0, cpu_of(others))
     most, started, deadline = 0, False, time.monotonic() + start_seconds
     with Progress(what, until) as bar:
         while True:
-            now = (time.perf_counter(), cpu_of(processes), count())
+            now = (time.perf_counter(), cpu_of(processes), count(), cpu_of(others))
             if now[2] == 0:
                 begun = now
             elif not started:
@@ -117,7 +119,7 @@ def watch(
             most = max(most, rss_of(processes))
             bar.at(now[2])
             if now[2] >= until or (still_ok and now[2] and time.monotonic() > deadline):
-                return Run(now[2] - begun[2], now[0] - begun[0], now[1] - begun[1], most)
+                return Run(now[2] - begun[2], now[0] - begun[0], now[1] - begun[1], most, now[3] - begun[3])
             if why := ended():
                 raise Stuck(f"{what}: {why}")
             if time.monotonic() > deadline:

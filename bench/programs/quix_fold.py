@@ -5,6 +5,7 @@ Arguments: tally, broker, redis, folder.  Redis is written by Quix's own sink, w
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from streams.shoppers.batch import TOPICS
 
 def main(tally: Tally, broker: str, url: str, folder: Path) -> None:
     app = Application(
-        broker_address=broker, consumer_group="bench-quix", auto_offset_reset="earliest", state_dir=folder,
+        broker_address=broker, consumer_group=f"bench-quix-{os.getpid()}", auto_offset_reset="earliest", state_dir=folder,
         loglevel="WARNING",
     )  # fmt: skip
     fold, where = OneByOne(), urlsplit(url)
