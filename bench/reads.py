@@ -19,14 +19,12 @@ from typing import Final
 import numpy as np
 
 from bench.data import DAY, Shop
-from bench.fold import UpdatePath
 from bench.options import Options
 from bench.progress import say
 from bench.report import Part, Table
 from bench.servers import Missing, Stack, brokers, stack
-from bench.update import fill
+from bench.update import filled
 from bench.watch import Stuck, cpu_of, processes_of
-from profiles.clock import system_clock
 
 TITLE: Final = "Reading profiles"
 RATE: Final = 1_000  #: requests a second
@@ -48,7 +46,7 @@ def run(options: Options) -> Part:
         raise Missing("neither hey nor wrk is on the PATH: apt-get install wrk hey")
     kinds, _ = brokers(options.brokers)
     with stack(kinds[-1]) as here:
-        asyncio.run(_fill(here, customers))
+        asyncio.run(filled(here.settings.redis, customers))
         here.worker()
         here.api()
         here.until_ready()
@@ -59,13 +57,6 @@ def run(options: Options) -> Part:
         f"an answer has {size:,} bytes: every feature, every tag with its reasons; no cache answers for it"
     )
     return part
-
-
-async def _fill(here: Stack, customers: int) -> None:
-    path = UpdatePath(here.settings.redis, system_clock)
-    await path.open()
-    await fill(path, customers, system_clock())
-    await path.close()
 
 
 def _steady(here: Stack, part: Part, customers: int, seconds: int) -> Table:

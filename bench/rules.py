@@ -12,14 +12,12 @@ from typing import Any, Final
 
 import yaml
 
-from bench.fold import UpdatePath
 from bench.options import Options
 from bench.progress import say
 from bench.report import Part, Table, middle
 from bench.servers import APACHE, Stack, brokers, stack
-from bench.update import fill
+from bench.update import filled
 from bench.watch import Stuck, cpu_of, processes_of
-from profiles.clock import system_clock
 from profiles.inputs import Control
 from profiles.store.redis import connect
 from profiles.store.registry import Registry
@@ -61,10 +59,7 @@ def run(options: Options) -> Part:
 
 
 async def _fill(here: Stack, customers: int) -> None:
-    path = UpdatePath(here.settings.redis, system_clock)
-    await path.open()
-    await fill(path, customers, system_clock())
-    await path.close()
+    await filled(here.settings.redis, customers)
     # What filled the store is no record of this broker's log.
     client = connect(here.settings.redis)
     for bucket in range(here.settings.buckets):

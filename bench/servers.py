@@ -77,7 +77,7 @@ class Place:
     def run(self, name: str, module: str, *arguments: object, env: dict[str, str] | None = None) -> Child:
         """Start a Python module as a process of its own."""
         command = [sys.executable, "-m", module, *map(str, arguments)]
-        whole = {**os.environ, **(env or {}), "PYTHONUNBUFFERED": "1"}
+        whole = {**os.environ, **(env or {}), "PYTHONUNBUFFERED": "1", "TMPDIR": str(self.folder)}
         return self.supervisor.start(name, command, log=self.logs / f"{name}.log", env=whole, cwd=ROOT)
 
     def pids(self, *names: str) -> list[int | None]:

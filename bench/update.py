@@ -171,6 +171,14 @@ async def fill(path: UpdatePath, customers: int, now: int) -> None:
             bar.at(start)
 
 
+async def filled(redis: str, customers: int) -> None:
+    """Fill the store at an address, for who measures something else on it."""
+    path = UpdatePath(redis, system_clock)
+    await path.open()
+    await fill(path, customers, system_clock())
+    await path.close()
+
+
 async def _batches(options: Options) -> Table:
     """How the cost of an event depends on how many come at once."""
     events, now = options.size(40_000, 8_000), system_clock()

@@ -44,11 +44,6 @@ class Run:
         return self.events / self.seconds if self.seconds else 0.0
 
     @property
-    def per_core(self) -> float:
-        """Events a CPU second."""
-        return self.events / self.cpu if self.cpu else 0.0
-
-    @property
     def micros(self) -> float:
         """CPU microseconds an event."""
         return self.cpu / self.events * 1e6 if self.events else 0.0

@@ -6,7 +6,7 @@ Must not know: Kafka, Redis, what the columns mean to a fold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,10 +115,10 @@ class Draft:
             clock=clock,
             received=received,
             profiles=list(self._who),
-            numbers=_packed(self._rows, len(COLUMNS)),
+            numbers=packed(self._rows, len(COLUMNS)),
             count=len(self._rows),
-            lines=_packed(self._lines, 3),
-            traits=_packed(self._traits, 2),
+            lines=packed(self._lines, 3),
+            traits=packed(self._traits, 2),
             line_count=len(self._lines),
             trait_count=len(self._traits),
             names=self._names,
@@ -126,13 +126,18 @@ class Draft:
         )
 
 
-def _packed(rows: Sequence[tuple[int, ...]], width: int) -> bytes:
+def packed(rows: npt.ArrayLike, width: int) -> bytes:
     """The length of every row, then the rows."""
     data, ends = pack_matrix(np.array(rows, np.int64).reshape(-1, width))
     return np.diff(ends, prepend=0).astype("<u2").tobytes() + data
 
 
-def _matrix(data: bytes, count: int, width: int) -> Int64s:
+def matrix(data: bytes, count: int, width: int) -> Int64s:
+    """The inverse of ``packed``.
+
+    Raises:
+        LayoutError: bytes that ``packed`` never wrote.
+    """
     if not 0 <= 2 * count <= len(data):
         raise LayoutError(f"{len(data)} bytes are no matrix of {count} rows")
     lengths = np.frombuffer(data, "<u2", count).astype(np.int64)
@@ -154,7 +159,7 @@ class Work:
 
 def offsets_and_times(batch: Batch) -> tuple[Int64s, Int64s]:
     """Source offset and time of every event of a batch."""
-    table = _matrix(batch.numbers, batch.count, len(COLUMNS))
+    table = matrix(batch.numbers, batch.count, len(COLUMNS))
     return table[:, _C["offset"]], table[:, _C["time"]]
 
 
@@ -171,20 +176,31 @@ def gather(batches: list[Batch], applied: Mapping[str, int], zone: Zone, until: 
     return gathering.work(zone)
 
 
+def table_of(batch: Batch) -> Int64s:
+    """The events of a batch, one row each, columns as in ``COLUMNS``.
+
+    Raises:
+        LayoutError: the parts of the batch do not fit together, so that nobody can say what its events are.
+    """
+    table = matrix(batch.numbers, batch.count, len(COLUMNS))
+    counts = table[:, [_C["lines"], _C["traits"]]]
+    if (counts < 0).any() or counts.sum(axis=0).tolist() != [batch.line_count, batch.trait_count]:
+        raise LayoutError("a batch does not have the lines and traits that its events speak of")
+    if any(not 0 <= event < batch.count for event in batch.patches):
+        raise LayoutError("a batch has traits of an event that is not in it")
+    return table
+
+
 def _sound(batch: Batch, table: Int64s) -> None:
     """Kernels look up what these columns point at, and do not look where that is.
 
     Raises:
-        LayoutError: a number points outside, or the lines and traits are not those that the events speak of.
+        LayoutError: a number points outside.
     """
     for name, limit in _LIMITS.items():
         column = table[:, _C[name]]
         if len(column) and not 0 <= int(column.min()) <= int(column.max()) < (limit or len(batch.profiles)):
             raise LayoutError(f"a batch has an event whose {name} is out of range")
-    if any(not 0 <= event < batch.count for event in batch.patches):
-        raise LayoutError("a batch has traits of an event that is not there")
-    if [table[:, _C["lines"]].sum(), table[:, _C["traits"]].sum()] != [batch.line_count, batch.trait_count]:
-        raise LayoutError("a batch does not have the lines and traits that its events speak of")
 
 
 class _Gathering:
@@ -204,7 +220,7 @@ class _Gathering:
     def add(self, batch: Batch) -> None:
         source = f"{batch.topic}/{batch.partition}"
         self.clocks[source] = max(self.clocks.get(source, 0), batch.clock)
-        table = _matrix(batch.numbers, batch.count, len(COLUMNS))
+        table = table_of(batch)
         _sound(batch, table)
         fresh = table[:, _C["offset"]] > self.cursors.get(source, self.applied.get(source, -1))
         self.repeated += batch.count - int(fresh.sum())
@@ -212,8 +228,8 @@ class _Gathering:
             fresh = self._in_time(source, fresh, table[:, _C["time"]] > self.until)
         if not fresh.any():
             return
-        self.lines.append(_kept(_matrix(batch.lines, batch.line_count, 3), table[:, _C["lines"]], fresh))
-        traits = _matrix(batch.traits, batch.trait_count, 2)
+        self.lines.append(_kept(matrix(batch.lines, batch.line_count, 3), table[:, _C["lines"]], fresh))
+        traits = matrix(batch.traits, batch.trait_count, 2)
         if len(traits) and not 1 <= int(traits[:, 0].min()) <= int(traits[:, 0].max()) <= len(TRAITS):
             raise LayoutError("a batch has a trait that nobody counts")
         self.traits.append(_kept(traits, table[:, _C["traits"]], fresh))

@@ -16,7 +16,7 @@ import numpy as np
 from profiles.clock import NEVER, Int64s
 from profiles.codec import from_blobs
 from profiles.errors import LayoutError
-from profiles.inputs import COLUMNS, Batch, Bools, Work, _matrix, _packed
+from profiles.inputs import COLUMNS, Batch, Bools, Work, matrix, packed, table_of
 from profiles.layout import Layout
 
 _C: Final = {name: i for i, name in enumerate(COLUMNS)}
@@ -31,28 +31,20 @@ class Damaged(LayoutError):
         self.why = why
 
 
-def table_of(batch: Batch) -> Int64s:
-    """The events of a batch, one row each, columns as in ``inputs.COLUMNS``.
+def parts_of(batch: Batch) -> tuple[Int64s, Int64s, Int64s]:
+    """The events of a batch, their lines and their traits.
 
     Raises:
         LayoutError: the parts of the batch do not fit together, so that nobody can say what its events are.
     """
-    table = _matrix(batch.numbers, batch.count, len(COLUMNS))
-    counts = table[:, [_C["lines"], _C["traits"]]]
-    if (counts < 0).any() or counts.sum(axis=0).tolist() != [batch.line_count, batch.trait_count]:
-        raise LayoutError("a batch does not have the lines and traits that its events speak of")
-    if any(not 0 <= event < batch.count for event in batch.patches):
-        raise LayoutError("a batch has traits of an event that is not in it")
-    _matrix(batch.lines, batch.line_count, 3)
-    _matrix(batch.traits, batch.trait_count, 2)
-    return table
+    table = table_of(batch)
+    return table, matrix(batch.lines, batch.line_count, 3), matrix(batch.traits, batch.trait_count, 2)
 
 
 def cut(batch: Batch, kept: Bools) -> Batch:
     """The same batch with only those events; customers without any left are gone as well."""
-    table = table_of(batch)
-    lines = _matrix(batch.lines, batch.line_count, 3)[np.repeat(kept, table[:, _C["lines"]])]
-    traits = _matrix(batch.traits, batch.trait_count, 2)[np.repeat(kept, table[:, _C["traits"]])]
+    table, lines, traits = parts_of(batch)
+    lines, traits = lines[np.repeat(kept, table[:, _C["lines"]])], traits[np.repeat(kept, table[:, _C["traits"]])]
     place, table = np.cumsum(kept) - 1, table[kept]
     who = table[:, _C["who"]]
     known = (who >= 0) & (who < len(batch.profiles))
@@ -61,10 +53,10 @@ def cut(batch: Batch, kept: Bools) -> Batch:
     return msgspec.structs.replace(
         batch,
         profiles=[batch.profiles[i] for i in left.tolist()],
-        numbers=_packed(table.tolist(), len(COLUMNS)),
+        numbers=packed(table, len(COLUMNS)),
         count=len(table),
-        lines=_packed(lines.tolist(), 3),
-        traits=_packed(traits.tolist(), 2),
+        lines=packed(lines, 3),
+        traits=packed(traits, 2),
         line_count=len(lines),
         trait_count=len(traits),
         patches={int(place[event]): patch for event, patch in batch.patches.items() if kept[event]},

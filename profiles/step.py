@@ -205,7 +205,8 @@ def _known(value: float) -> float | None:
 
 
 def room_for(changes: int, rules: Rules) -> Changes:
-    """Empty notes for so many changes made by ``rules``, and the scratch to make them."""
+    """Empty notes for so many changes made by ``rules``, at least for those of one decision, and scratch to make them."""
+    changes = max(changes, len(rules.tags) + len(rules.rungs))  # else ``advance`` would wait for room for ever
     return Changes(
         what=np.empty((changes, 6), np.int64),
         features=np.empty((changes, len(INDEX))),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from profiles import inputs
 from profiles.clock import MINUTE, NEVER, SECOND, Clock, Zone
 from profiles.errors import LayoutError
-from profiles.quarantine import table_of
+from profiles.quarantine import parts_of
 from profiles.replay import Waiting, stream_time
 from profiles.store import keys
 from streams.alone import Reach
@@ -159,7 +159,7 @@ class Bucket:
             try:
                 record = inputs.decode(raw)
                 if self._replay and isinstance(record, inputs.Batch):
-                    table_of(record)  # it is looked into before it is folded
+                    parts_of(record)  # it is looked into before it is folded
             except LayoutError as error:
                 if self._aside is None:
                     raise

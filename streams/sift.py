@@ -107,7 +107,7 @@ def _look_into(bucket: int, batches: Sequence[Placed]) -> tuple[list[Placed], li
     kept, found = [], []
     for offset, batch in batches:
         try:
-            quarantine.table_of(batch)
+            quarantine.parts_of(batch)
         except LayoutError as error:
             found.append(unreadable(bucket, offset, inputs.encode(batch), error))
         else:

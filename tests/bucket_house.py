@@ -6,11 +6,13 @@ Knows: how a bucket is put together.  Must not know: what a test does to it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from aiokafka.errors import KafkaConnectionError
+from structlog.testing import capture_logs
 
 from profiles import inputs
 from profiles.clock import ManualClock, zone
@@ -88,6 +90,16 @@ class House:
     def bucket(self, store: Any, letters: Letters, *, replay: bool = False, most: int = 0) -> Bucket:
         aside = self.aside(letters, most)
         return Bucket(0, store, self.worlds, self.clock, HERE, replay=replay, sources=1, aside=aside)
+
+
+@contextmanager
+def open_house(redis_url: str) -> Iterator[House]:
+    """An empty house on a loop of its own, with the logs kept quiet."""
+    with capture_logs(), asyncio.Runner() as runner:
+        house = House(redis_url, runner)
+        house.empty()
+        yield house
+        house.run(house.client.aclose())
 
 
 def batch(log: Sequence[tuple[int, Event]], clock: int = END) -> inputs.Batch:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from streams.supervisor import Supervisor
+from tests.hook_receiver import Receiver, receiving
 from tests.lanes import ran
 from tests.lanes.brokers import Broker, open_broker
 from tests.lanes.stores import Store, open_store
@@ -76,3 +77,10 @@ def own_broker(tmp_path: Path) -> Iterator[str]:
     """Bootstrap servers of an empty broker for this test alone."""
     with Supervisor() as supervisor:
         yield open_broker(supervisor, tmp_path / "kafka", tmp_path / "logs").address
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[Receiver]:
+    """Somebody else's server that wants to hear of alerts."""
+    with receiving() as server:
+        yield server

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,12 +13,12 @@ from aiokafka.errors import KafkaConnectionError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from structlog.testing import capture_logs
 
 from profiles import inputs
 from profiles.clock import DAY, HOUR
+from profiles.inputs import table_of
 from profiles.intake import Event, Intake
-from profiles.quarantine import cut, first, table_of, without
+from profiles.quarantine import cut, first, without
 from profiles.store import keys
 from profiles.store.alarms import Alarms
 from profiles.store.memory import MemoryStore
@@ -28,7 +27,7 @@ from streams.bucket import Bucket
 from streams.intake import IntakeHop
 from streams.patience import EXIT_BUG, Stop
 from streams.quarantine import Limit
-from tests.bucket_house import HERE, TOPIC, House, Letters, batch, records
+from tests.bucket_house import HERE, TOPIC, House, Letters, batch, open_house, records
 from tests.laws.lives import END, events, keyed
 from tests.laws.shop import PEOPLE, life
 
@@ -37,11 +36,8 @@ NOWHERE: Final = 10**6  #: a row, a kind, a trait that does not exist
 
 @pytest.fixture(scope="module")
 def house(valkey: str) -> Iterator[House]:
-    with capture_logs(), asyncio.Runner() as runner:
-        house = House(valkey, runner)
-        house.empty()
+    with open_house(valkey) as house:
         yield house
-        house.run(house.client.aclose())
 
 
 def poisoned(event: Event, how: str) -> Event:
@@ -57,7 +53,7 @@ def row_nowhere(record: inputs.Batch, event: int) -> inputs.Batch:
     """The same batch, with one event of a customer that it does not name."""
     table = table_of(record)
     table[event, inputs.COLUMNS.index("who")] = NOWHERE
-    return msgspec.structs.replace(record, numbers=inputs._packed(table.tolist(), len(inputs.COLUMNS)))
+    return msgspec.structs.replace(record, numbers=inputs.packed(table, len(inputs.COLUMNS)))
 
 
 def stored(store: MemoryStore) -> dict[str, Any]:
@@ -313,18 +309,11 @@ class Sent(Letters):
 
     inputs: list[bytes] = field(default_factory=list)
 
-    async def send_and_wait(
-        self,
-        topic: str,
-        value: bytes | None = None,
-        key: bytes | None = None,
-        partition: int | None = None,
-        headers: Sequence[tuple[str, bytes]] | None = None,
-    ) -> None:
+    async def send_and_wait(self, topic: str, value: bytes | None = None, *more: Any, **named: Any) -> None:
         if topic == "profile-inputs":
             self.inputs.append(value or b"")
         else:
-            await super().send_and_wait(topic, value, key, partition, headers)
+            await super().send_and_wait(topic, value, *more, **named)
 
 
 def test_a_bug_in_intake_costs_the_records_it_hits_and_no_other(house: House) -> None:

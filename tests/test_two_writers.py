@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from profiles.clock import DAY
 from profiles.errors import Stale
 from profiles.store.memory import MemoryStore
 from streams.bucket import Behind, Bucket
-from tests.bucket_house import House, Letters, records
+from tests.bucket_house import House, Letters, open_house, records
 from tests.laws.shop import life
 
 LIFE = records(list(enumerate(life(4, 60))), 4)
@@ -23,11 +21,8 @@ LIFE = records(list(enumerate(life(4, 60))), 4)
 
 @pytest.fixture(scope="module")
 def house(valkey: str) -> Iterator[House]:
-    with capture_logs(), asyncio.Runner() as runner:
-        house = House(valkey, runner)
-        house.empty()
+    with open_house(valkey) as house:
         yield house
-        house.run(house.client.aclose())
 
 
 @dataclass

@@ -79,11 +79,6 @@ class BucketJudge:
         found = [each for pin in pins for each in self.eras(pin)]
         return max(each.rules for each in found), max(each.cuts for each in found)
 
-    def rows_at(self, pins: Sequence[Pin]) -> list[int]:
-        """Rows of the log that have an applied input at one of the pins."""
-        rows = [np.unique(self.log.inputs.work.events.row[self.applied(pin)]) for pin in pins]
-        return np.unique(np.concatenate(rows)).tolist() if rows else []
-
     def applied(self, pin: Pin) -> Bools:
         """The inputs that the pinned checkpoint says are in the profiles, as a mask."""
         if self._mask is None or self._mask[0] is not pin:

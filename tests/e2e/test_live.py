@@ -22,17 +22,10 @@ from streams.commands.operate import topics as provision
 from streams.publisher import Publisher
 from streams.webhooks import new_secret
 from tests.e2e.stacks import Stack, stack
-from tests.hook_receiver import Receiver, receiving
+from tests.hook_receiver import Receiver
 from tests.processes import eventually
 
 SECRET = new_secret()
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[Receiver]:
-    """Somebody else's server that wants to hear of alerts."""
-    with receiving() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

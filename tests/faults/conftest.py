@@ -11,18 +11,11 @@ import pytest
 from streams.webhooks import new_secret
 from tests.e2e.stacks import Stack, stack
 from tests.faults.load import Load, loading
-from tests.hook_receiver import Receiver, receiving
+from tests.hook_receiver import Receiver
 from tests.processes import eventually
 
 pytest.register_assert_rewrite("tests.faults.judge", "tests.faults.faults")
 TAGS = Path(__file__).with_name("tags.yaml")
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[Receiver]:
-    """Somebody else's server that wants to hear of alerts."""
-    with receiving() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,8 @@ A lane that cannot run is skipped with its reason, and fails if LANES=required.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +28,7 @@ from streams.embedded import HOST, speaks_kafka, start_tansu
 from streams.ports import pick_port
 from streams.supervisor import Supervisor
 from tests.lanes import jars, ran
-from tests.lanes.stores import until
+from tests.lanes.fleet import Fleet, until
 
 READY_SECONDS: Final = 120.0  #: a Java on a busy machine takes its time
 CLUSTER_ID: Final = "bWllbi1jb21wb3NlLWthZg"
@@ -70,7 +68,7 @@ class Node:
 
 
 @dataclass
-class Broker:
+class Broker(Fleet[Node]):
     """A running broker or three, and what tests of faults do to them.  ``node`` is a place in ``nodes``."""
 
     address: str  #: bootstrap servers: ``host:port[,host:port]``
@@ -81,39 +79,15 @@ class Broker:
     durable: bool  #: a restart finds what was acknowledged
 
     @property
-    def children(self) -> tuple[Child, ...]:
-        """The processes."""
-        return tuple(node.child for node in self.nodes)
-
-    @property
     def replication(self) -> int:
         """How often each record is kept; for ``Settings.replication``."""
         return len(self.nodes)
 
-    def kill(self, node: int = 0) -> None:
-        """``kill -9``, and wait until it is gone."""
-        child = self.nodes[node].child
-        child.signal(signal.SIGKILL)
-        until(lambda: not child.alive, f"{child.name} is gone")
-
     def restart(self, node: int = 0, *, ready: bool = True) -> None:
         """Kill a broker and start it again on its port with its data; without ``ready`` wait for nothing."""
-        self.kill(node)
-        one = self.nodes[node]
-        old = one.child
-        one.child = self.supervisor.start(old.name, old.command, log=old.log, env=old.env, cwd=old.cwd)
+        self.start_anew(node)
         if ready:
             self.until_whole()
-
-    @contextmanager
-    def frozen(self, node: int = 0) -> Iterator[None]:
-        """The broker answers nothing, as behind a broken network, and then goes on."""
-        child = self.nodes[node].child
-        child.signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            child.signal(signal.SIGCONT)
 
     def until_whole(self) -> None:
         """Wait until every broker takes part and no partition lacks a copy."""

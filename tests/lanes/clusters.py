@@ -12,7 +12,8 @@ from typing import Final
 
 from streams.embedded import HOST, valkey_program
 from streams.supervisor import Supervisor
-from tests.lanes.nodes import SLOTS, Node, Store, start_node, until
+from tests.lanes.fleet import until
+from tests.lanes.nodes import SLOTS, Node, Store, start_node
 
 MASTERS: Final = 3
 

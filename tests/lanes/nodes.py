@@ -7,9 +7,7 @@ Must not know: which store a lane runs, profiles, alerts, who reads or writes.
 from __future__ import annotations
 
 import shutil
-import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +22,9 @@ from streams.child import Child
 from streams.embedded import HOST, VALKEY_CONF
 from streams.ports import pick_port
 from streams.supervisor import Supervisor
+from tests.lanes.fleet import Fleet, until
 
 SLOTS: Final = 16384
-READY_SECONDS: Final = 60.0
 DATA: Final = "appendonlydir"
 CLUSTER_CONF: Final = """\
 cluster-enabled yes
@@ -92,7 +90,7 @@ class Node:
 
 
 @dataclass
-class Store:
+class Store(Fleet[Node]):
     """A running store, and what tests of faults do to it.  ``node`` is the place of a server in ``nodes``."""
 
     url: str
@@ -102,11 +100,6 @@ class Store:
     _clients: dict[int, Redis] = field(default_factory=dict)
 
     @property
-    def children(self) -> tuple[Child, ...]:
-        """The processes."""
-        return tuple(node.child for node in self.nodes)
-
-    @property
     def cluster(self) -> bool:
         return self.nodes[0].bus > 0
 
@@ -114,31 +107,12 @@ class Store:
         """One client per master that answers; together they have every key once."""
         return [self._clients.setdefault(node.port, node.client()) for node in self.nodes if node.rules()]
 
-    def kill(self, node: int = 0) -> None:
-        """``kill -9``, and wait until it is gone."""
-        child = self.nodes[node].child
-        child.signal(signal.SIGKILL)
-        until(lambda: not child.alive, f"{child.name} is gone")
-
     def restart(self, node: int = 0, *, ready: bool = True) -> None:
         """Kill a server and start it again on its port with its data; without ``ready`` do not wait for the cluster."""
-        self.kill(node)
-        one = self.nodes[node]
-        old = one.child
-        one.child = self.supervisor.start(old.name, old.command, log=old.log, env=old.env, cwd=old.cwd)
-        until(one.answers, f"{old.name} answers again")
+        one = self.start_anew(node)
+        until(one.answers, f"{one.child.name} answers again")
         if ready and self.cluster:
             self.until_whole()
-
-    @contextmanager
-    def frozen(self, node: int = 0) -> Iterator[None]:
-        """The server answers nothing, as behind a broken network, and then goes on."""
-        child = self.nodes[node].child
-        child.signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            child.signal(signal.SIGCONT)
 
     @contextmanager
     def full(self) -> Iterator[None]:
@@ -174,18 +148,6 @@ class Store:
         """Wait until every server that runs sees the whole cluster."""
         running = [node for node in self.nodes if node.child.alive]
         until(lambda: all(node.whole() for node in running), "the cluster is whole")
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = READY_SECONDS) -> None:
-    """Wait until something is so.
-
-    Raises:
-        AssertionError: it is not, after so many seconds.
-    """
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not after {seconds:g} s: {what}"
-        time.sleep(0.02)
 
 
 def start_node(

@@ -22,7 +22,8 @@ import pytest
 from streams.embedded import HOST, start_valkey
 from streams.supervisor import Supervisor
 from tests.lanes.clusters import open_cluster
-from tests.lanes.nodes import Node, Store, start_node, until
+from tests.lanes.fleet import until
+from tests.lanes.nodes import Node, Store, start_node
 
 __all__ = ["Node", "Store", "cannot", "open_store", "start_store", "until"]
 

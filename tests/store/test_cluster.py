@@ -27,7 +27,8 @@ from profiles.store.registry import Registry
 from streams.embedded import start_valkey
 from streams.supervisor import Supervisor
 from tests.lanes.clusters import join, move, open_cluster
-from tests.lanes.nodes import Store, until
+from tests.lanes.fleet import until
+from tests.lanes.nodes import Store
 from tests.store.cluster_parts import BUCKETS, CUSTOMERS, TIMEOUT, lived
 
 
