@@ -6,6 +6,7 @@ import sys
 
 from pydantic import ValidationError
 
+from api.crew import serve_together
 from api.serve import serve
 from profiles.errors import MienError
 from profiles.logs import to_stderr
@@ -17,6 +18,8 @@ def main() -> int:
     try:
         settings = load()
         to_stderr(settings)
+        if settings.api_workers > 1:
+            return serve_together(settings)
         serve(settings)
     except (MienError, ValidationError, OSError) as fault:
         sys.stderr.write(f"mien api: {fault}\n")

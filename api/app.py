@@ -12,6 +12,7 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
+from api.express import Express
 from api.frame import Frame
 from api.health import Health
 from api.house import House
@@ -53,7 +54,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     app.state.health = Health(house)
     for router in (profiles.router, tags.router, alerts.router, live.profiles, live.alerts, health.router):
         app.include_router(router)
-    app.add_middleware(Frame)
+    app.add_middleware(Express)
+    app.add_middleware(Frame)  # added last, so it is around all others
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 

@@ -6,6 +6,8 @@
     profile    where the time of the update path goes (py-spy)
     data       events: seeded synthetic ones, and the Complete Journey
     fold       the only file that knows how the update path is called
+    filling    stores of many customers          ticks      silences decided while events are applied
+    backlog    whole workers over a full log         contest    one program over a log
     preload    events into a broker's log, before or while somebody reads it
     servers    private brokers, Valkey, workers, API       watch     CPU seconds, wall time and memory of processes
     programs   what is run as a process of its own: the peers, the sender

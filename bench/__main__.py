@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from bench.machine import load, machine, now
 from bench.options import Options
 from bench.parts import PARTS, part
 from bench.progress import say
-from bench.report import Book, Part, plain
+from bench.report import Book, Part, clocked, plain
 from bench.servers import APACHE, TANSU, Missing, no_apache
 from bench.watch import Stuck
 from profiles.kernels.__main__ import warm
@@ -33,7 +34,7 @@ parts, in the order in which they run:
 Every part prints its tables as it goes and replaces its own section of bench/RESULTS.md and bench/results.json, so a
 part can be run again alone. The quick form is for trying: it writes to .mien/bench instead.
 
-  make bench                          everything, about 25 minutes on two cores
+  make bench                          everything, some 22 minutes on two quiet cores
   make bench ARGS=--quick             everything in small, a few minutes
   make bench ARGS="update workers"    two parts
   make bench ARGS="peers --runs 5"    more runs a number
@@ -46,7 +47,7 @@ suffer less, and are what is quoted per event.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 if every part that was asked for was measured."""
+    """0 if every part that was asked for was measured, 130 after Ctrl-C."""
     parser = _parser()
     asked = parser.parse_args(arguments)
     if unknown := [name for name in asked.part if name not in PARTS]:
@@ -54,18 +55,43 @@ def main(arguments: list[str] | None = None) -> int:
     kinds = asked.broker or (KINDS[: 1 if asked.quick and not no_apache() else 2])
     options = Options(asked.quick, asked.runs or (1 if asked.quick else 3), kinds, asked.long)
     book = Book(asked.out or (QUICK if asked.quick else HERE))
-    begun = time.monotonic()
+    chosen = asked.part or [name for name, one in PARTS.items() if one.usual]
+    took: dict[str, float] = {}
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _stop)
     try:
         warm()  # were they not compiled yet, the first process of every kind would do it
-        chosen = asked.part or [name for name, one in PARTS.items() if one.usual]
-        failed = [name for name in chosen if not _measure(name, options, book)]
+        for name in chosen:
+            begun = time.monotonic()
+            if _measure(name, options, book):
+                took[name] = time.monotonic() - begun
     except KeyboardInterrupt:
-        say("\nstopped; parts that were done are kept")
+        say(f"\nstopped. {_written(took, book)}; not measured: {_listed(chosen, took)}")
         return 130
-    say(f"\n{time.monotonic() - begun:.0f} s in all; {book.page}")
-    if failed:
-        say(f"not measured: {', '.join(failed)}")
-    return 1 if failed else 0
+    say(f"\n{_written(took, book)}")
+    if len(took) < len(chosen):
+        say(f"not measured: {_listed(chosen, took)}")
+    return 0 if len(took) == len(chosen) else 1
+
+
+def _stop(*_: object) -> None:
+    """Servers and folders are cleared away on the way out.
+
+    Not Python's own handler: asyncio puts a cancellation in its place, which ``wait_for`` before Python 3.12 can lose.
+    """
+    raise KeyboardInterrupt
+
+
+def _written(took: dict[str, float], book: Book) -> str:
+    """How long it took, part by part and in all, and where the outcome is."""
+    if not took:
+        return "Nothing was written"
+    each = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items())
+    return f"Total {clocked(sum(took.values()))}: {each}. Written to {book.page}"
+
+
+def _listed(chosen: list[str], took: dict[str, float]) -> str:
+    return ", ".join(name for name in chosen if name not in took)
 
 
 def _measure(name: str, options: Options, book: Book) -> bool:

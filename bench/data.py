@@ -20,6 +20,7 @@ from streams.shoppers.batch import BEHAVIOR, ORDERS, Batch
 Skew = Literal["uniform", "zipf", "busy"]
 Ints = npt.NDArray[np.int64]
 
+LIVE: Final = 5_000  #: events a second of the shop's own time, where nothing else is said
 CHUNK: Final = 20_000
 VARIANTS: Final = 500  #: different texts of one kind
 BUSY: Final = 1_000  #: customers that a "busy" shop hears from, whatever its size
@@ -44,6 +45,11 @@ class Shop:
     def name(self, number: int) -> str:
         """The id of a customer."""
         return f"{self.prefix}-{number:07d}"
+
+
+def live(customers: int, end: int, count: int, skew: Skew = "uniform", seed: int = 7) -> Shop:
+    """A busy shop's last ``count`` events before ``end``: so little time that silence has no part in them."""
+    return Shop(customers, end, count * 1000 // LIVE, skew, seed)
 
 
 @dataclass(frozen=True)
@@ -155,12 +161,13 @@ def _chooser(shop: Shop, rng: np.random.Generator) -> Callable[[int], Ints]:
     """Who the next events are about."""
     if shop.skew == "uniform":
         return lambda n: rng.integers(0, shop.customers, n)
+    always = np.random.default_rng(BUSY)  # who is busy does not change from run to run
     if shop.skew == "busy":
-        busy = rng.permutation(shop.customers)[:BUSY]
+        busy = always.permutation(shop.customers)[:BUSY]
         return lambda n: busy[rng.integers(0, len(busy), n)]
     weights = 1.0 / np.arange(1, shop.customers + 1) ** ZIPF
     ranks = np.cumsum(weights) / weights.sum()
-    order = rng.permutation(shop.customers)
+    order = always.permutation(shop.customers)
     return lambda n: order[np.minimum(np.searchsorted(ranks, rng.random(n)), shop.customers - 1)]
 
 

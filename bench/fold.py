@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.ticks import WatchedBucket
 from profiles import step
 from profiles.clock import Clock, Int64s, zone
 from profiles.errors import Rejected
@@ -33,7 +34,6 @@ from profiles.store.base import Commit, Entry
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
-from streams.bucket import Bucket
 from streams.intake import STRETCH, IntakeHop
 from streams.shoppers.batch import Batch
 from streams.topics import PROFILE_INPUTS
@@ -98,7 +98,8 @@ class Counted:
     applied: int = 0
     duplicates: int = 0
     dead: int = 0  #: records that intake refused since the last update
-    transitions: int = 0
+    told: int = 0  #: transitions and samples
+    ticks: int = 0  #: silences that were decided before events, because they had fallen due
 
 
 class UpdatePath:
@@ -117,7 +118,7 @@ class UpdatePath:
         self._worlds = Worlds(Registry(self.client), self.settings)
         self._hop = IntakeHop(Intake(currency, TIMEZONE), BUCKETS, self.log)
         self._read = [0] * BUCKETS
-        self._buckets: list[Bucket] = []
+        self._buckets: list[WatchedBucket] = []
 
     async def open(self) -> None:
         """Compile, publish the shipped rules, and begin with cold buckets."""
@@ -129,7 +130,7 @@ class UpdatePath:
         """Forget whatever the buckets remember of customers, as a worker that has just started."""
         here = zone(TIMEZONE)
         self._buckets = [
-            Bucket(number, self.store, self._worlds, self._clock, here, replay=False) for number in range(BUCKETS)
+            WatchedBucket(number, self.store, self._worlds, self._clock, here) for number in range(BUCKETS)
         ]
 
     def records(self, batches: Iterable[Batch]) -> list[list[Record]]:
@@ -143,7 +144,7 @@ class UpdatePath:
 
     async def update(self, at_once: int = AT_ONCE) -> Counted:
         """Apply everything in the log, ``at_once`` records a call, buckets in turn."""
-        out = Counted()
+        out, decided = Counted(), self._decided()
         while any(self._read[b] < len(self.log.partitions[b]) for b in range(BUCKETS)):
             for bucket in self._buckets:
                 log, start = self.log.partitions[bucket.number], self._read[bucket.number]
@@ -154,9 +155,22 @@ class UpdatePath:
                 self._read[bucket.number] = stop
                 out.applied += done.applied
                 out.duplicates += done.duplicates
-                out.transitions += done.transitions
+                out.told += done.transitions
+        out.ticks = self._decided() - decided - out.applied
         out.dead, self.log.dead = self.log.dead, 0
         return out
+
+    def _decided(self) -> int:
+        return sum(bucket.decided for bucket in self._buckets)
+
+    async def sweep(self) -> int:
+        """Let silence act on everybody who is due by the clock, as a worker does twice a second; how many that were."""
+        swept = 0
+        for bucket in self._buckets:
+            while (done := await bucket.sweep()).swept:
+                swept += done.swept
+        await self.relayed()
+        return swept
 
     async def relayed(self) -> None:
         """Empty the outboxes, as the relay would once Kafka has everything."""
@@ -211,7 +225,9 @@ class OneByOne:
     notes is small: a peer shall pay for the work, not for our batches.
     """
 
-    def __init__(self, currency: str = "CNY") -> None:
+    def __init__(self, currency: str = "CNY", known: Sequence[bytes] = ()) -> None:
+        """``known``: profiles of customers who are met for the first time here, by their number (see ``filling``)."""
+        self._known = known
         step.ROOM = ONE  # type: ignore[misc] # its usual room is for the notes of thousands of events
         warm()
         document, self._zone = shipped(), zone(TIMEZONE)
@@ -234,8 +250,10 @@ class OneByOne:
         return bucket_of(event.profile, BUCKETS)
 
     def fold(self, event: Event, blob: bytes | None, *, expect: int = 0, seq: int = 0, then: int = 0) -> Commit:
-        """Everything that the event changes, from the stored profile (None: a new customer)."""
+        """Everything that the event changes, from the stored profile (None: nothing is stored here yet)."""
         work = self._work(event)
+        if blob is None and self._known:
+            blob = self._known[int(event.profile.rpartition("-")[2]) % len(self._known)]
         rows = step.Rows.of(work.profiles, [blob], {})
         one = step.Step(self.bucket(event), rows, self._world, self._book, seq, event.time)
         one.events(work, "live")

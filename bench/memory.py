@@ -11,15 +11,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
+from bench.backlog import Log
 from bench.data import Events, Shop, journey
 from bench.fold import UpdatePath
 from bench.options import Options
 from bench.preload import put
 from bench.progress import say
-from bench.report import Part, Table
+from bench.report import Part, Table, figure
 from bench.servers import APACHE, Missing, brokers, place, stack
 from bench.watch import Stuck, processes_of, rss_of
-from profiles.clock import DAY, MINUTE, system_clock
+from profiles.clock import DAY, system_clock
 from streams.shoppers.batch import Batch
 
 TITLE: Final = "Bytes"
@@ -31,14 +32,14 @@ SMALL: Final = "checkpoint, counts, outbox"
 def run(options: Options) -> Part:
     """Redis first, then the worker."""
     part = Part("memory", TITLE)
-    customers = options.size(20_000, 2_000)
+    customers = options.size(10_000, 2_000)
     typical = Shop(customers, system_clock(), 90 * DAY)
     shops = (
         ("typical", f"{customers:,} customers, 10 events each in 90 days", Events(typical, customers * 10), "CNY"),
         ("active", f"{customers // 10:,} customers, 100 events each", Events(
             Shop(customers // 10, system_clock(), 90 * DAY), customers * 10), "CNY"),
         ("journey", "Complete Journey, a year, some 500 events each", journey(
-            system_clock(), "Asia/Shanghai", options.size(600, 60)), "USD"),
+            system_clock(), "Asia/Shanghai", options.size(300, 60)), "USD"),
     )  # fmt: skip
     table = Table(
         "Redis bytes a customer", ["customers", *KINDS.values(), SMALL, "all keys", "used_memory ÷ customers"]
@@ -46,7 +47,7 @@ def run(options: Options) -> Part:
     for name, title, events, currency in shops:
         row, whole = asyncio.run(_weigh(events, currency))
         table.rows.append([title, *row])
-        part.figures[f"memory.{name}"] = whole
+        part.figures[f"memory.{name}"] = figure([whole], "bytes per customer")
         say(f"    {title}: {whole:.0f} bytes a customer")
     part.tables = [table, _worker(options, part)]
     return part
@@ -86,22 +87,23 @@ async def _by_kind(client: Any) -> dict[str, float]:
 
 def _worker(options: Options, part: Part) -> Table:
     """A worker's resident memory while millions of events pass through it, as far as the time allows."""
-    total, seconds = options.size(10_000_000, 150_000), 7200.0 if options.long else options.size(120.0, 25.0)
+    total, seconds = options.size(10_000_000, 150_000), 7200.0 if options.long else options.size(90.0, 25.0)
     kinds, missing = brokers(options.brokers)
     part.notes += missing
     kind = APACHE if APACHE in kinds else kinds[0]
     every = total // 20
-    table = Table(f"Memory of one worker on {kind}, 100 000 customers", ["events", "resident MiB", "seconds"])
+    table = Table(f"Memory of one worker on {kind}, 100 000 known customers", ["events", "resident MiB", "seconds"])
+    log = Log.new(100_000, total)
     with stack(kind) as here:
+        log.fill(here.settings.redis)
         child = here.worker()
-        events = Events(Shop(100_000, system_clock(), 60 * MINUTE), total)
-        looks = asyncio.run(_looks(here, child.pid, events, total, every, seconds))
+        looks = asyncio.run(_looks(here, child.pid, Events(log.shop, total), total, every, seconds))
     table.rows = [[events_, mib, at] for events_, mib, at in looks]
     if len(looks) > 3:
         quarter = looks[len(looks) // 4]
-        part.figures["memory.worker_mib"] = looks[-1][1]
+        part.figures["memory.worker"] = figure([looks[-1][1]], "MiB")
         growth = (looks[-1][1] - quarter[1]) / max(looks[-1][0] - quarter[0], 1) * 1e6
-        part.figures["memory.worker_growth_per_million"] = growth
+        part.figures["memory.worker_growth"] = figure([growth], "MiB per million events")
         table.note = f"After the first quarter it grew by {growth:.1f} MiB a million events."
     if looks and looks[-1][0] < total:
         part.notes.append(

@@ -8,8 +8,8 @@ only prepares, and tells intake apart.
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ TITLE: Final = "Where the time of the update path goes"
 RATE: Final = 250  #: looks a second
 LISTED: Final = 20
 FOLDER: Final = ROOT / ".mien" / "bench"
+PREPARING: Final = "models (bench/filling.py"  #: an update path too, but not the one that is measured
 WITHIN: Final = {"update": "update (bench/fold.py", "intake": "intake (bench/fold.py"}
 
 
@@ -50,9 +51,15 @@ def _record(spy: str, file: Path, form: str, seconds: int, customers: int) -> No
         redis = here.valkey()
         command = [spy, "record", "--nonblocking", "--rate", str(RATE), "--format", form, "--output", str(file), "--",
                    sys.executable, "-m", "bench.programs.update_loop", redis, str(seconds), str(customers)]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode or not file.exists():
-        raise Stuck(f"py-spy could not record: {done.stderr[-1500:]}")
+        file.unlink(missing_ok=True)
+        child = here.supervisor.start("py-spy", command, log=here.logs / "py-spy.log", env=here.env(), cwd=ROOT)
+        here.done.add(child.name)  # it ends by itself
+        while child.alive:
+            if why := here.ended():
+                raise Stuck(why)
+            time.sleep(0.1)
+        if child.code or not file.exists():
+            raise Stuck(f"py-spy {child.state} and recorded nothing{child.last_words()}")
 
 
 def _list(folded: Path, name: str, mark: str) -> Table:
@@ -64,7 +71,7 @@ def _list(folded: Path, name: str, mark: str) -> Table:
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
         places = [n for n, frame in enumerate(frames) if mark in frame]
-        if not places:
+        if not places or any(PREPARING in frame for frame in frames):
             continue
         inside, n = [_plain(frame) for frame in frames[places[0] :]], int(count)
         whole += n

@@ -17,19 +17,23 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import psutil
 
 from bench.data import DAY, Shop
+from bench.filling import filled, models
 from bench.options import Options
 from bench.progress import say
-from bench.report import Part, Table
+from bench.report import Part, Table, figure
 from bench.servers import Missing, Stack, brokers, stack
-from bench.update import filled
 from bench.watch import Stuck, cpu_of, processes_of
+from profiles.clock import system_clock
+from streams.child import Child
 
 TITLE: Final = "Reading profiles"
 RATE: Final = 1_000  #: requests a second
 ASKERS: Final = 4  #: customers asked for at the fixed rate, by one hey each
 CONNECTIONS: Final = 5  #: of each
+PROCESSES: Final = (1, 2)  #: of the API
 ROUTE: Final = (
     'http_request_duration_seconds_bucket{le="([^"]+)",method="GET",route="/v1/profiles/{profile}"[^}]*} (\\S+)'
 )
@@ -45,43 +49,71 @@ def run(options: Options) -> Part:
     if shutil.which("hey") is None and shutil.which("wrk") is None:
         raise Missing("neither hey nor wrk is on the PATH: apt-get install wrk hey")
     kinds, _ = brokers(options.brokers)
-    with stack(kinds[-1]) as here:
-        asyncio.run(filled(here.settings.redis, customers))
-        here.worker()
-        here.api()
-        here.until_ready()
-        with here.http() as http:
-            size = len(http.get(f"/v1/profiles/{Shop(customers, 0, DAY).name(1)}").raise_for_status().content)
-        part.tables = [_steady(here, part, customers, seconds), *_fast(here, part, customers, seconds)]
+    for processes in PROCESSES:
+        with stack(kinds[-1], api_workers=processes) as here:
+            asyncio.run(_fill(here, customers))
+            here.worker()
+            here.api()
+            here.until_ready()
+            _all_listen(here, processes)
+            part.tables.append(_steady(here, part, customers, seconds))
+            part.tables += _fast(here, part, customers, seconds)
+            with here.http() as http:
+                size = len(http.get(f"/v1/profiles/{Shop(customers, 0, DAY).name(1)}").raise_for_status().content)
     part.notes.append(
         f"an answer has {size:,} bytes: every feature, every tag with its reasons; no cache answers for it"
     )
     return part
 
 
+def _all_listen(here: Stack, processes: int) -> None:
+    """Wait for the last process: connections are shared out when they are made, and kept."""
+    deadline = time.monotonic() + 60
+    while sum(_listens(each) for each in _family(here)) < processes:
+        if time.monotonic() > deadline:
+            raise Stuck(f"not all of {processes} API processes listen after 60 s")
+        time.sleep(0.1)
+
+
+def _family(here: Stack) -> list[psutil.Process]:
+    """Every process of the API."""
+    return [each for one in processes_of(here.place.pids("api")) for each in (one, *one.children())]
+
+
+def _listens(process: psutil.Process) -> bool:
+    return any(each.status == psutil.CONN_LISTEN for each in process.net_connections("tcp"))
+
+
+async def _fill(here: Stack, customers: int) -> None:
+    now = system_clock()
+    await filled(here.settings.redis, customers, await models(now), now)
+
+
 def _steady(here: Stack, part: Part, customers: int, seconds: int) -> Table:
     """At a fixed rate with hey."""
-    table = Table(f"{RATE:,} requests/s for {seconds} s (hey), {customers:,} customers in the store",
+    table = Table(f"{RATE:,} requests/s for {seconds} s (hey), {customers:,} customers in the store, {_many(here)}",
                   ["seen from", "requests/s", "p50 (ms)", "p99 (ms)", "at most (ms)", "not answered with 200",
                    "API CPU µs/request"])  # fmt: skip
     hey = shutil.which("hey")
     if hey is None:
         part.notes.append("left out: reads at a fixed rate, because hey is not on the PATH (apt-get install hey)")
         return table
-    api, before = processes_of(here.place.pids("api")), _histogram(here)
+    api, before = _family(here), _histogram(here)
     cpu, begun = cpu_of(api), time.monotonic()
     shop, each = Shop(customers, 0, DAY), RATE // ASKERS // CONNECTIONS
     asking = [
-        subprocess.Popen(
+        here.place.supervisor.start(
+            f"hey-{n}",
             [hey, "-z", f"{seconds}s", "-c", str(CONNECTIONS), "-q", str(each), "-o", "csv",
              "-H", f"Authorization: Bearer {here.key}", f"{here.url}/v1/profiles/{shop.name(n)}"],
-            stdout=subprocess.PIPE, text=True,
+            log=here.place.folder / f"hey-{n}.csv",
         )
         for n in range(ASKERS)
     ]  # fmt: skip
+    here.place.done |= {one.name for one in asking}  # they end by themselves
     took, bad = [], 0
     for one in asking:
-        for row in csv.DictReader(one.communicate(timeout=seconds + 60)[0].splitlines()):
+        for row in csv.DictReader(_said(one, seconds + 60).splitlines()):
             took.append(float(row["response-time"]) * 1000)
             bad += row["status-code"] != "200"
     spent, cost = time.monotonic() - begun, (cpu_of(api) - cpu) / max(len(took), 1) * 1e6
@@ -92,12 +124,25 @@ def _steady(here: Stack, part: Part, customers: int, seconds: int) -> Table:
     own50, own99 = _quantile(after, 0.5), _quantile(after, 0.99)
     table.rows = [["the client", len(took) / spent, p50, p99, most, bad, None],
                   ["the server", len(took) / spent, own50, own99, None, None, cost]]  # fmt: skip
+    if len(took) / spent < 0.95 * RATE:
+        part.notes.append(f"{RATE:,} requests/s were asked for, {len(took) / spent:,.0f} answered: a core was missing")
     table.note = "The server's numbers are read off its histogram, straight lines between the limits of its buckets."
-    part.figures |= {"reads.client_p99": p99, "reads.server_p50": own50, "reads.server_p99": own99}
+    found = {"client_p50": p50, "client_p99": p99, "server_p50": own50, "server_p99": own99}
+    part.figures |= {f"reads.{name}{_mark(here)}": figure([value], "ms") for name, value in found.items()}
     say(
         f"    {len(took) / spent:,.0f}/s  client p50 {p50:.1f} p99 {p99:.1f} ms, server p50 {own50:.1f} p99 {own99:.1f} ms"
     )
     return table
+
+
+def _said(child: Child, seconds: float) -> str:
+    """All that a program has printed, once it has ended."""
+    deadline = time.monotonic() + seconds
+    while child.alive:
+        if time.monotonic() > deadline:
+            raise Stuck(f"{child.name} did not end in {seconds:.0f} s")
+        time.sleep(0.05)
+    return child.log.read_text(encoding="utf-8")
 
 
 def _fast(here: Stack, part: Part, customers: int, seconds: int) -> list[Table]:
@@ -108,7 +153,8 @@ def _fast(here: Stack, part: Part, customers: int, seconds: int) -> list[Table]:
         return []
     script = here.place.folder / "ask.lua"
     script.write_text(LUA.format(customers=customers), encoding="utf-8")
-    table = Table("As fast as it goes (wrk, one thread), any customer", ["connections", "requests/s", "p50", "p99"])
+    title = f"As fast as it goes (wrk, one thread), any customer, {_many(here)}"
+    table = Table(title, ["connections", "requests/s", "p50", "p99"])
     for connections in (1, 16):
         told = subprocess.run(
             [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script),
@@ -120,8 +166,17 @@ def _fast(here: Stack, part: Part, customers: int, seconds: int) -> list[Table]:
         if rate is None or "Non-2xx" in told:
             raise Stuck(f"wrk did not get its answers:\n{told}")
         table.rows.append([connections, float(rate[1]), quantiles["50"], quantiles["99"]])
-        part.figures[f"reads.per_second_{connections}"] = float(rate[1])
+        part.figures[f"reads.per_second_{connections}{_mark(here)}"] = figure([float(rate[1])], "requests/s")
     return [table]
+
+
+def _many(here: Stack) -> str:
+    return "1 API process" if here.settings.api_workers == 1 else f"{here.settings.api_workers} API processes"
+
+
+def _mark(here: Stack) -> str:
+    """What tells figures of several processes from those of one."""
+    return "" if here.settings.api_workers == 1 else f"_{here.settings.api_workers}_processes"
 
 
 def _histogram(here: Stack) -> dict[float, float]:

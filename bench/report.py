@@ -28,13 +28,23 @@ class Table(msgspec.Struct):
     note: str = ""
 
 
+class Figure(msgspec.Struct):
+    """A number that is compared with a bar, or quoted: the median of some runs, the least and the most of them."""
+
+    value: float
+    unit: str
+    least: float
+    most: float
+    runs: int = 1
+
+
 class Part(msgspec.Struct):
     """One part's outcome."""
 
     name: str
     title: str
     tables: list[Table] = []
-    figures: dict[str, float] = {}  #: numbers that are compared with a bar, or quoted elsewhere
+    figures: dict[str, Figure] = {}
     notes: list[str] = []  #: what was left out and why, what to keep in mind
     at: str = ""
     command: str = ""
@@ -56,11 +66,21 @@ def middle(values: Iterable[float]) -> float:
     return statistics.median(known) if known else float("nan")
 
 
+def figure(values: Iterable[float], unit: str) -> Figure:
+    """The runs of one number; NaN, and so never written down, if there were none.
+
+    >>> figure([3.0, 1.0, 2.5], "ms")
+    Figure(value=2.5, unit='ms', least=1.0, most=3.0, runs=3)
+    """
+    known = list(values)
+    return Figure(middle(known), unit, min(known, default=math.nan), max(known, default=math.nan), len(known))
+
+
 def spread(values: Sequence[float]) -> str:
     """Least and most, to be shown beside a median.
 
     >>> spread([3.0, 1.0, 2.0])
-    '1 to 3'
+    '1.00 to 3.00'
     """
     return f"{shown(min(values))} to {shown(max(values))}" if values else ""
 
@@ -89,6 +109,16 @@ def shown(cell: Cell) -> str:
     )
 
 
+def clocked(seconds: float) -> str:
+    """A long time, to be read.
+
+    >>> clocked(59.6), clocked(1234)
+    ('1 min 00 s', '20 min 34 s')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
 class Book:
     """The files that results are kept in."""
 
@@ -105,7 +135,7 @@ class Book:
 
     def enter(self, part: Part, order: Sequence[str]) -> None:
         """Put a part in the place of its last run and write both files."""
-        part.figures = {name: value for name, value in part.figures.items() if not math.isnan(value)}
+        part.figures = {name: value for name, value in part.figures.items() if not math.isnan(value.value)}
         self.results.parts[part.name] = part
         self.results.parts = {name: self.results.parts[name] for name in order if name in self.results.parts}
         self._json.parent.mkdir(parents=True, exist_ok=True)
@@ -115,12 +145,13 @@ class Book:
 
 def page(results: Results) -> str:
     """RESULTS.md."""
-    lines = [HEAD]
+    took = clocked(sum(part.seconds for part in results.parts.values()))
+    lines = [f"{HEAD}\nAll parts together took {took}.\n"]
     figures = {name: value for part in results.parts.values() for name, value in part.figures.items()}
-    bars = [(bar, figures[bar.figure]) for bar in BARS if bar.figure in figures]
-    if bars:
-        lines += ["## The bars", "", "| what | bar | measured | |", "|---|---|---|---|"]
-        lines += [_bar_row(bar, value) for bar, value in bars]
+    if figures:
+        lines += ["## The bars", "", "| what | bar | measured | least to most | runs | |", "|---|---|---|---|---|---|"]
+        lines += [_bar_row(bar, figures.get(bar.figure)) for bar in BARS]
+        lines += ["", *FOOT]
     for part in results.parts.values():
         lines += ["", *_section(part)]
     return "\n".join(lines) + "\n"
@@ -135,11 +166,23 @@ run, and can be run again alone: `make bench ARGS="update"`.
 CPU is user + system seconds of the measured processes, all threads. Where a number is per core, it is events per CPU
 second: machines are shared, and wall time also measures the neighbours. Medians of the runs; least and most beside
 them. Ratios compare runs on the same machine, the same broker and the same records.
+
+Unless a table says otherwise, events are those of a busy live shop: 5 000 a second of its own time, about customers who
+are known already and whom silence owes nothing, as in a shop whose workers have kept up.
 """
 
 
-def _bar_row(bar: Bar, value: float) -> str:
-    return f"| {bar.what} | {bar.says} | {shown(value)} {bar.unit} | {'reached' if bar.reached(value) else '**not reached**'} |"
+FOOT: Final = [
+    "Kills at any moment, nothing lost and nothing doubled, is no number: `make faults` asserts it.",
+]
+
+
+def _bar_row(bar: Bar, found: Figure | None) -> str:
+    if found is None:
+        return f"| {bar.what} | {bar.says} | – | | | not measured yet |"
+    measured, ends = f"{shown(found.value)} {found.unit}", spread([found.least, found.most])
+    verdict = "reached" if bar.reached(found.value) else "**not reached**"
+    return f"| {bar.what} | {bar.says} | {measured} | {ends} | {found.runs} | {verdict} |"
 
 
 def _section(part: Part) -> list[str]:

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import yaml
 
+from bench.filling import filled, models
 from bench.options import Options
 from bench.progress import say
-from bench.report import Part, Table, middle
+from bench.report import Part, Table, figure, middle
 from bench.servers import APACHE, Stack, brokers, stack
-from bench.update import filled
 from bench.watch import Stuck, cpu_of, processes_of
+from profiles.clock import system_clock
 from profiles.inputs import Control
 from profiles.store.redis import connect
 from profiles.store.registry import Registry
@@ -49,9 +50,10 @@ def run(options: Options) -> Part:
     table.note = "Each edit makes one more tag; the transitions say who entered it, with origin `reconcile`."
     part.tables = [table]
     part.figures = {
-        "rules.live": middle(live), "rules.reconciled": middle(whole) * 100_000 / customers,
-        "rules.micros_per_customer": middle(cpu) / customers * 1e6,
-    }  # fmt: skip
+        "rules.live": figure(live, "ms"),
+        "rules.reconciled": figure((each * 100_000 / customers for each in whole), "s per 100 000 customers"),
+        "rules.cpu": figure((each / customers * 1e6 for each in cpu), "CPU µs/customer"),
+    }
     say(
         f"    live in {middle(live):.0f} ms, {customers:,} decided anew in {middle(whole):.1f} s, {told[0]:,} transitions"
     )
@@ -59,12 +61,8 @@ def run(options: Options) -> Part:
 
 
 async def _fill(here: Stack, customers: int) -> None:
-    await filled(here.settings.redis, customers)
-    # What filled the store is no record of this broker's log.
-    client = connect(here.settings.redis)
-    for bucket in range(here.settings.buckets):
-        await Registry(client).forget_offsets(bucket)
-    await client.aclose()
+    now = system_clock()
+    await filled(here.settings.redis, customers, await models(now), now)
 
 
 def _edit(here: Stack, number: int) -> tuple[float, float, float, int]:

@@ -77,8 +77,11 @@ class Place:
     def run(self, name: str, module: str, *arguments: object, env: dict[str, str] | None = None) -> Child:
         """Start a Python module as a process of its own."""
         command = [sys.executable, "-m", module, *map(str, arguments)]
-        whole = {**os.environ, **(env or {}), "PYTHONUNBUFFERED": "1", "TMPDIR": str(self.folder)}
-        return self.supervisor.start(name, command, log=self.logs / f"{name}.log", env=whole, cwd=ROOT)
+        return self.supervisor.start(name, command, log=self.logs / f"{name}.log", env=self.env(env), cwd=ROOT)
+
+    def env(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        """Our environment and ``more``; what a program leaves behind goes when the place goes."""
+        return {**os.environ, **(more or {}), "PYTHONUNBUFFERED": "1", "TMPDIR": str(self.folder)}
 
     def pids(self, *names: str) -> list[int | None]:
         """Process ids of children whose names begin so."""
@@ -105,7 +108,7 @@ def place(keep_logs: bool = True) -> Iterator[Place]:
     try:
         with Supervisor(told.append, patience=5.0) as supervisor:
             yield Place(folder, supervisor, told)
-    except (KeyboardInterrupt, Missing):
+    except (KeyboardInterrupt, asyncio.CancelledError, Missing):  # Ctrl-C cancels what runs in a loop
         raise
     except BaseException:
         if keep_logs and (folder / "logs").exists():

@@ -7,12 +7,12 @@ Must not know: HTTP.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from profiles.clock import Clock
+from profiles.clock import Clock, Int64s
 from profiles.codec import from_blobs
 from profiles.errors import MienError
 from profiles.features import FEATURES
@@ -25,15 +25,16 @@ from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.base import Checkpoint
 from profiles.store.client import abreast
+from profiles.store.reads import ProfileReads
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
+from profiles.timeline import Note, decode, rules_of
 from profiles.view import Look, Outlook, ProfileView, Text, codes_in, outlook, view
 
 CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
 OUTLOOKS_KEPT = 10_000
 NAMES_KEPT = 200_000
-_json = msgspec.json.Decoder().decode
 
 
 class UnknownTag(MienError):
@@ -95,11 +96,30 @@ class FeatureLine(msgspec.Struct, frozen=True):
     silence: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """A customer as stored, with what it takes to read it: which versions decide, and the moment to read it at (ms)."""
+
+    profile: str
+    row: Int64s
+    side: bytes | None
+    now: int
+    lag: int
+    rules: int
+    cuts: int
+
+    @property
+    def version(self) -> int:
+        """How often the customer has been decided."""
+        return self.row.item(TABLES.version)
+
+
 class Reader:
     """Profiles, tags and the dictionary, read live."""
 
     def __init__(self, store: RedisStore, registry: Registry, settings: Settings, clock: Clock) -> None:
         self._store = store
+        self._reads = ProfileReads(store.client)
         self._registry = registry
         self._worlds = Worlds(registry, settings)
         self._settings = settings
@@ -112,19 +132,35 @@ class Reader:
         """Learn the layouts of the store; call once before reading."""
         self._worlds.layouts = await self._registry.remember_layout()
 
+    async def find(self, profile: str) -> Found | None:
+        """One customer, or None if nothing was ever heard of them; ``view`` puts what was found into words."""
+        return (await self._find([profile])).get(profile)
+
+    async def view(self, found: Found) -> ProfileView:
+        """What was found, in words."""
+        row, book = found.row, await self._worlds.book(found.rules)
+        world = await self._worlds.world(found.rules, found.cuts)
+        key = (found.profile, found.version, found.rules, found.cuts)
+        ahead = self._outlooks.get(key)
+        if ahead is None:
+            ahead = self._outlooks[key] = outlook(row, found.now, world)
+            if len(self._outlooks) > OUTLOOKS_KEPT:
+                self._outlooks.popitem(last=False)
+        await self._learn([row])
+        look = Look(world, book, self._names.get, ahead, self._settings.currency, found.cuts)
+        return view(found.profile, row, read_sidecar(found.side), found.now, found.lag, look)
+
     async def profile(self, profile: str) -> ProfileView | None:
-        """One customer, or None if nothing was ever heard of them."""
-        return (await self.profiles([profile]))[0]
+        """One customer in words, or None if nothing was ever heard of them."""
+        found = await self.find(profile)
+        return None if found is None else await self.view(found)
 
     async def profiles(self, profiles: Sequence[str]) -> list[ProfileView | None]:
-        """Many customers, in the order asked."""
-        found: dict[str, ProfileView | None] = {}
-        by_bucket = self._by_bucket(profiles)
-        fetched = await abreast(self._fetch, by_bucket.items())
-        for mine, (blobs, sides, checkpoint) in zip(by_bucket.values(), fetched, strict=True):
-            for profile, blob, side in zip(mine, blobs, sides, strict=True):
-                found[profile] = await self._view(profile, blob, side, checkpoint) if blob else None
-        return [found[profile] for profile in profiles]
+        """Many customers, in the order asked: one round trip, and another for names that were never seen here."""
+        found = await self._find(profiles)
+        await self._learn(each.row for each in found.values())
+        views = {profile: await self.view(each) for profile, each in found.items()}
+        return [views.get(profile) for profile in profiles]
 
     async def versions(self, profiles: Sequence[str]) -> list[int | None]:
         """Only how often each has been decided: one round trip per bucket, made for watching."""
@@ -137,10 +173,13 @@ class Reader:
                 found[profile] = int(row[TABLES.version]) if blob else None
         return [found[profile] for profile in profiles]
 
-    async def timeline(self, profile: str, limit: int) -> list[dict[str, Any]]:
+    async def timeline(self, profile: str, limit: int) -> list[Note]:
         """Newest first: orders, refunds, reviews, service, and every change of a tag or rung."""
-        notes = await self._store.timeline(bucket_of(profile, self._settings.buckets), profile, limit)
-        return [_json(note) for note in notes]
+        bucket = bucket_of(profile, self._settings.buckets)
+        entries = await self._store.timeline(bucket, profile, limit)
+        versions = {version for entry in entries if (version := rules_of(entry)) is not None}
+        words = {version: await self._worlds.words(version) for version in versions}
+        return [decode(entry, bucket, profile, words.__getitem__) for entry in entries]
 
     async def tags(self) -> TagDictionary:
         """The live rules with how many customers each of them holds."""
@@ -220,43 +259,48 @@ class Reader:
     async def _load(self, some: tuple[int, list[str]]) -> list[bytes | None]:
         return await self._store.load(*some)
 
-    async def _fetch(self, some: tuple[int, list[str]]) -> tuple[list[bytes | None], list[bytes | None], Checkpoint]:
-        return await self._store.load(*some), await self._store.sidecars(*some), await self._checkpoint(some[0])
+    async def _find(self, profiles: Sequence[str]) -> dict[str, Found]:
+        """Those that exist; the checkpoints of their buckets are brought up to date on the way."""
+        by_bucket, now = self._by_bucket(profiles), self._clock()
+        stored = await self._reads.fetch(by_bucket, [bucket for bucket in by_bucket if not self._is_fresh(bucket, now)])
+        self._checkpoints.update((bucket, (now, checkpoint)) for bucket, checkpoint in stored.checkpoints.items())
+        found: dict[str, Found] = {}
+        for bucket, mine in by_bucket.items():
+            checkpoint = self._checkpoints[bucket][1]
+            for profile in mine:
+                blob, side = stored.profiles[profile]
+                if blob:
+                    found[profile] = self._found(profile, blob, side, checkpoint)
+        return found
+
+    def _found(self, profile: str, blob: bytes, side: bytes | None, checkpoint: Checkpoint) -> Found:
+        row: Int64s = from_blobs([blob], self._worlds.layouts)[0]
+        now = max(self._now(checkpoint), row.item(TABLES.as_of))
+        return Found(profile, row, side, now, _lag(checkpoint), checkpoint.rules, checkpoint.cuts)
+
+    def _is_fresh(self, bucket: int, now: int) -> bool:
+        at, checkpoint = self._checkpoints.get(bucket, (0, Checkpoint()))
+        return now - at <= CHECKPOINT_TTL and checkpoint.rules != 0  # 0: read before the bucket's first commit
 
     async def _checkpoint(self, bucket: int) -> Checkpoint:
         now = self._clock()
-        at, checkpoint = self._checkpoints.get(bucket, (0, Checkpoint()))
-        if now - at > CHECKPOINT_TTL or checkpoint.rules == 0:  # 0: it was read before the bucket's first commit
-            checkpoint = await self._store.checkpoint(bucket)
-            self._checkpoints[bucket] = now, checkpoint
-        return checkpoint
-
-    async def _view(self, profile: str, blob: bytes, side: bytes | None, checkpoint: Checkpoint) -> ProfileView:
-        row = from_blobs([blob], self._worlds.layouts)[0]
-        book = await self._worlds.book(checkpoint.rules)
-        world = await self._worlds.world(checkpoint.rules, checkpoint.cuts)
-        now = max(self._now(checkpoint), int(row[TABLES.as_of]))
-        key = (profile, int(row[TABLES.version]), checkpoint.rules, checkpoint.cuts)
-        ahead = self._outlooks.get(key)
-        if ahead is None:
-            ahead = self._outlooks[key] = outlook(row, now, world)
-            if len(self._outlooks) > OUTLOOKS_KEPT:
-                self._outlooks.popitem(last=False)
-        await self._learn(codes_in(row))
-        look = Look(world, book, self._names.get, ahead, self._settings.currency, checkpoint.cuts)
-        return view(profile, row, read_sidecar(side), now, _lag(checkpoint), look)
+        if not self._is_fresh(bucket, now):
+            self._checkpoints[bucket] = now, (await self._reads.fetch({}, [bucket])).checkpoints[bucket]
+        return self._checkpoints[bucket][1]
 
     def _now(self, checkpoint: Checkpoint) -> int:
         """The moment to derive features for: the wall's, or in a replay the stream's."""
         wall = self._clock()
         return wall if self._settings.clock == "wall" else stream_time(checkpoint.clocks, wall)
 
-    async def _learn(self, codes: list[int]) -> None:
-        missing = [code for code in codes if code not in self._names]
+    async def _learn(self, rows: Iterable[Int64s]) -> None:
+        """The texts behind the codes of these rows."""
+        wanted = {code for row in rows for code in codes_in(row)}
+        missing = [code for code in wanted if code not in self._names]
         if missing:
             if len(self._names) > NAMES_KEPT:
                 self._names.clear()
-                missing = codes
+                missing = list(wanted)
             for code, name in zip(missing, await self._store.names(missing), strict=True):
                 if name is not None:
                     self._names[code] = name

@@ -24,12 +24,14 @@ SLICE = 4000  #: most events of one piece of work
 def stream_time(clocks: Mapping[str, Millis], wall: Millis) -> Millis:
     """What time it is in a replay: what the slowest source has reached, or the wall's once the present is reached.
 
-    >>> stream_time({"a/0": 50, "a/1": 70}, 10**9), stream_time({"a/0": 50, "a/1": 10**9}, 10**9)
-    (50, 1000000000)
+    Before any source has been heard to its end it is no time at all, 0: nothing may be due by then.
+
+    >>> [stream_time(clocks, 10**9) for clocks in ({"a/0": 50, "a/1": 70}, {"a/0": 50, "a/1": 10**9}, {})]
+    [50, 1000000000, 0]
     """
-    if not clocks or wall - max(clocks.values()) < ARRIVED:
+    if clocks and wall - max(clocks.values()) < ARRIVED:
         return wall
-    return min(clocks.values())
+    return min(clocks.values(), default=0)
 
 
 @dataclass

@@ -53,6 +53,7 @@ class Settings(BaseModel):
     data_dir: Path = Field(Path(".mien"), description="Where the embedded stack and file outputs live.")
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")
+    api_workers: int = Field(1, ge=1, le=64, description="Processes that serve the API on that port, a core each.")
     api_keys: str = Field("", description="Bootstrap keys: `secret=scope+scope`, comma separated.")
 
     webhook_urls: Names = Field((), description="Where alerts are posted, comma separated.")

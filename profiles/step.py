@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from profiles import timeline
 from profiles.clock import Int64s
 from profiles.codec import from_blobs, to_blobs
 from profiles.features import INDEX
@@ -139,8 +140,8 @@ class Step:
         events = work.events
         for e in np.flatnonzero(applied & np.isin(events.kind, _MOMENT_KINDS)).tolist():
             kind, time = Kind(int(events.kind[e])), int(events.time[e])
-            note = {"at": time, "event": kind.name.lower(), "amount": int(events.amount[e]), "id": int(events.key[e])}
-            self._timeline.append(((e, MOMENT), work.profiles[events.row[e]], encode(note)))
+            note = timeline.encode_moment(time, kind, int(events.amount[e]), int(events.key[e]))
+            self._timeline.append(((e, MOMENT), work.profiles[events.row[e]], note))
 
     def _tell(self, origin: Origin) -> None:
         """Turn notes into messages, memberships and timeline entries, in the order they were made; empties them."""
@@ -197,7 +198,7 @@ class Step:
         encoded = encode(transition)
         self._messages.append(Message(TRANSITIONS, profile.encode(), encoded))
         place = (event, AFTER) if event >= 0 else (-2 - event, BEFORE) if event < -1 else (-1, BEFORE)
-        self._timeline.append((place, profile, encoded))
+        self._timeline.append((place, profile, timeline.encode(transition, self._book.words) or encoded))
 
 
 def _known(value: float) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 from typing import Final
 
 import msgspec
@@ -22,7 +23,7 @@ from profiles.kernels.derive import Floats, derive
 from profiles.kernels.horizon import offset_at
 from profiles.kernels.rings import MONTH, decayed_counts
 from profiles.kinds import Kind
-from profiles.layout import LADDERS, TABLES
+from profiles.layout import CART_FIELDS, INTEREST_FIELDS, LADDERS, TABLES, TAGS
 from profiles.operators import Op
 from profiles.rules import Label, RuleBook
 from profiles.sidecar import Value
@@ -34,6 +35,19 @@ LOOK_AHEAD: Final = 400 * DAY
 ROOM: Final = 512
 _NAMED: Final = tuple(feature for feature in FEATURES if feature.unit is Unit.NAME and feature.op is not Op.RUNG)
 _ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
+_FIELDS: Final = len(INTEREST_FIELDS)
+#: where each kind of interest is kept: entries of (code, month, counts)
+_INTERESTS: Final = tuple(
+    (name, slice(first, first + _FIELDS * entries))
+    for name, (first, entries) in zip(m.INTERESTS, TABLES.interests.tolist(), strict=True)
+)
+#: slots that hold the code of a name
+_CODES: Final = np.array(
+    [slot for _, place in _INTERESTS for slot in range(place.start, place.stop, _FIELDS)]
+    + [TABLES.cart + 1 + len(CART_FIELDS) * i for i in range(m.CART_KEPT)]
+    + [TABLES.traits + 2 * i + 1 for i, numeric in enumerate(m.TRAITS.values()) if not numeric],
+    np.int64,
+)
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -133,8 +147,12 @@ class Outlook(msgspec.Struct, frozen=True):
 
 def features_at(row: Int64s, now: int, world: World) -> Floats:
     """Every feature of the catalogue at ``now``; NaN where there is no answer."""
+    return _derived(row, now, offset_at(now, world.since, world.offset), world)
+
+
+def _derived(row: Int64s, now: int, offset: int, world: World) -> Floats:
     out = np.full(len(FEATURES), np.nan)
-    derive(row, now, offset_at(now, world.since, world.offset), _ALL, world.factor, world.people, out)
+    derive(row, now, offset, _ALL, world.factor, world.people, out)
     return out
 
 
@@ -172,7 +190,8 @@ def view(
     profile: str, row: Int64s, traits: dict[str, tuple[int, Value]], now: int, lag_ms: int, look: Look
 ) -> ProfileView:
     """Put a row into words."""
-    x = features_at(row, now, look.world)
+    offset = offset_at(now, look.world.since, look.world.offset)
+    x = _derived(row, now, offset, look.world)
     tags = _tags(row, x, look)
     rungs = {ladder: _rung(ladder, row, x, look) for ladder in LADDERS}
     return ProfileView(
@@ -187,21 +206,19 @@ def view(
         tags=tags,
         tier=rungs["tier"],
         lifecycle=rungs["stage"],
-        rfm=RfmView(
-            _whole(x[INDEX["r_score"]]), _whole(x[INDEX["f_score"]]), _whole(x[INDEX["m_score"]]), rungs["rfm"]
-        ),
+        rfm=RfmView(_whole(x, "r_score"), _whole(x, "f_score"), _whole(x, "m_score"), rungs["rfm"]),
         risk=_risk(x),
         action=_action(rungs, tags),
         features=_features(x, look.names) | {ladder: rung.name if rung else None for ladder, rung in rungs.items()},
-        interests={name: _interests(i, row, now, look) for i, name in enumerate(m.INTERESTS)},
+        interests={name: _interests(row[place], (now + offset) // MONTH, look.names) for name, place in _INTERESTS},
         cart=_cart(row, look.names),
     )
 
 
 def _tags(row: Int64s, x: Floats, look: Look) -> tuple[TagView, ...]:
-    found = []
+    found, held = [], row[TABLES.since : TABLES.since + TAGS].tolist()
     for slot, tag in look.book.tags.items():
-        since = int(row[TABLES.since + slot])
+        since = held[slot]
         if since == 0:
             continue
         why = look.because(slot, 0, 1, x, row)
@@ -253,10 +270,10 @@ def _action(rungs: dict[str, RungView | None], tags: tuple[TagView, ...]) -> Tex
 
 
 def _risk(x: Floats) -> RiskView | None:
-    probability = x[INDEX["risk"]]
-    if np.isnan(probability):
+    probability = x.item(INDEX["risk"])
+    if isnan(probability):
         return None
-    silent, usual, overdue = (float(x[INDEX[name]]) for name in ("days_since_order", "usual_gap_days", "overdue"))
+    silent, usual, overdue = (x.item(INDEX[name]) for name in ("days_since_order", "usual_gap_days", "overdue"))
     reason = Reason(
         group=Text("沉默时长", "Silence"),
         text=Text(
@@ -266,12 +283,12 @@ def _risk(x: Floats) -> RiskView | None:
         facts={"days_since_order": round(silent, 2), "usual_gap_days": round(usual, 2), "overdue": round(overdue, 2)},
     )
     band = "high" if probability >= 0.6 else "medium" if probability >= 0.3 else "low"
-    return RiskView(round(float(probability), 4), band, "baseline", 0, (reason,))
+    return RiskView(round(probability, 4), band, "baseline", 0, (reason,))
 
 
 def _features(x: Floats, names: Names) -> dict[str, float | str | None]:
     """Every feature, rounded for people; None where there is no answer."""
-    values = np.round(x, 4).tolist()
+    values = x.round(4).tolist()
     out: dict[str, float | str | None] = {
         feature.name: None if value != value else value  # noqa: PLR0124 - the quickest test for NaN
         for feature, value in zip(FEATURES, values, strict=True)
@@ -284,17 +301,14 @@ def _features(x: Floats, names: Names) -> dict[str, float | str | None]:
     return out
 
 
-def _whole(value: float) -> int | None:
-    return None if np.isnan(value) else int(value)
+def _whole(x: Floats, name: str) -> int | None:
+    value = x.item(INDEX[name])
+    return None if isnan(value) else int(value)
 
 
-def _interests(which: int, row: Int64s, now: int, look: Look) -> tuple[InterestView, ...]:
-    world, names = look.world, look.names
-    first, entries = TABLES.interests[which].tolist()
-    month = (now + offset_at(now, world.since, world.offset)) // MONTH
-    found = []
-    for slot in range(first, first + 3 * entries, 3):
-        code, then, counts = row[slot : slot + 3].tolist()
+def _interests(kept: Int64s, month: int, names: Names) -> tuple[InterestView, ...]:
+    slots, found = kept.tolist(), []
+    for code, then, counts in zip(slots[::3], slots[1::3], slots[2::3], strict=True):
         worth = decayed_counts(then, counts, max(month, then)) / 4 if code else 0
         if worth > 0:
             found.append(InterestView(names(code) or f"#{code}", worth))
@@ -308,11 +322,6 @@ def _cart(row: Int64s, names: Names) -> tuple[str, ...]:
     return tuple(names(code) or f"#{code}" for _, code in sorted(found, reverse=True))
 
 
-def codes_in(row: Int64s) -> list[int]:
+def codes_in(row: Int64s) -> set[int]:
     """Every code of a row that ``view`` will want the name of."""
-    codes = {int(row[slot]) for first, n in TABLES.interests.tolist() for slot in range(first, first + 3 * n, 3)}
-    codes |= {int(row[TABLES.cart + 1 + 3 * i]) for i in range(m.CART_KEPT)}
-    for i, numeric in enumerate(m.TRAITS.values()):
-        if not numeric:
-            codes.add(int(row[TABLES.traits + 2 * i + 1]))
-    return sorted(codes - {0})
+    return set(row[_CODES].tolist()) - {0}

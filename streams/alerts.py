@@ -79,27 +79,45 @@ class AlertDesk:
         reads = DeskReads(redis)
         courier = Courier(self._desk, reads, clock, self._lanes, webhooks, sms, words, self._stale_after)
         self._out = Lanes(self._desk, clock, self._lanes, courier)
+        self._places: dict[int, int] = {}  #: where each log of transitions is read on, as far as is known here
 
     async def cursor(self, bucket: int) -> int:
         """The ``seq`` of the last transition of this bucket that is done; reading may start after it."""
         return await self._desk.cursor(bucket)
 
-    async def handle(self, bucket: int, transitions: Sequence[Transition]) -> Handled:
+    async def begin(self, buckets: Sequence[int]) -> dict[int, int]:
+        """Where to read on in these buckets' logs of transitions; logs that were never read are left out."""
+        self._places = await self._desk.places(buckets)
+        return dict(self._places)
+
+    async def gone_back(self, buckets: Sequence[int]) -> dict[int, int]:
+        """Where to read again, if an older store came back: what it has forgotten is still in the logs."""
+        stored = await self._desk.places(buckets)
+        older = {
+            bucket: stored.get(bucket, 0) for bucket in buckets if stored.get(bucket, 0) < self._places.get(bucket, 0)
+        }
+        self._places |= older
+        return older
+
+    async def handle(self, bucket: int, transitions: Sequence[Transition], then: int | None = None) -> Handled:
         """Decide about transitions of one bucket, in the order of their ``seq``, and commit what follows.
 
-        Those that were handled before are skipped, by whomever.  When it returns, all is in Redis; when it raises,
+        Those that were handled before are skipped, by whomever.  ``then``: the offset to read on at after them.  When it returns, all is in Redis; when it raises,
         or the process dies on the way, the same call may be made again.
 
         Raises:
             redis.exceptions.RedisError: the store did not answer.
         """
         done: Counter[str] = Counter()
-        for start in range(0, len(transitions), SLICE):
-            done += await self._handle(bucket, transitions[start : start + SLICE])
+        for start in range(0, max(len(transitions), 1), SLICE):
+            last = start + SLICE >= len(transitions)
+            done += await self._handle(bucket, transitions[start : start + SLICE], then if last else None)
+        if then is not None:
+            self._places[bucket] = then
         refused = {name.partition(":")[2]: count for name, count in done.items() if name.startswith("refused:")}
         return Handled(done["raised"], done["resolved"], refused, done["skipped"])
 
-    async def _handle(self, bucket: int, transitions: Sequence[Transition]) -> Counter[str]:
+    async def _handle(self, bucket: int, transitions: Sequence[Transition], then: int | None) -> Counter[str]:
         rules = self.rules
         asked = ask(transitions, rules)
         before = 0
@@ -108,12 +126,13 @@ class AlertDesk:
             memory = await self._desk.recall(bucket, asked)
             fresh = [one for one in transitions if one.seq > memory.cursor]
             skipped = Counter(skipped=len(transitions) - len(fresh))
-            if not fresh:
+            if not fresh and then is None:
                 return skipped
             # In a replay the stream has its own time: what was fresh then is fresh.
             policy = Policy(0 if self._settings.clock == "stream" else now, self._stale_after, self._names)
             decisions = decide(fresh, memory.known, rules, policy)
-            if await self._desk.commit(memory, fresh[-1].seq, decisions, self._lanes, now):
+            upto = fresh[-1].seq if fresh else memory.cursor
+            if await self._desk.commit(memory, upto, decisions, self._lanes, now, then):
                 return skipped + Counter(map(_name, decisions))
             before = memory.cursor
         raise Stale(bucket, before, await self._desk.cursor(bucket))

@@ -47,7 +47,7 @@ def _topic(*names: str) -> Any:
     return app.topic(*names, schema=raw)
 
 
-async def _read(fetch: Any, work: Callable[[Any], Awaitable[None]]) -> None:
+async def _read(fetch: Any, work: Callable[[Any], Awaitable[int | None]]) -> None:
     """Let the worker have a fetch, and go back if it is not the next one."""
     wanted = await surely(worker.read(fetch.value, work))
     if wanted is not None:
@@ -109,10 +109,22 @@ async def silence() -> None:
     """Sweep what is due, renew what older rules decided, go back where an older store came back."""
 
     async def tend() -> None:
-        for bucket, wanted in (await worker.tend()).items():
-            await rewind(app, PROFILE_INPUTS, bucket, wanted)
+        for (topic, partition), wanted in (await worker.tend()).items():
+            await rewind(app, topic, partition, wanted)
 
     await _every(0.5, tend)
+
+
+@app.task
+async def look_back() -> None:
+    """Read again what was fetched and never came."""
+
+    async def look() -> None:
+        if app.consumer.flow_active and not app.rebalancing:
+            for (topic, partition), wanted in (await worker.overlooked(await app.consumer.fetched())).items():
+                await rewind(app, topic, partition, wanted)
+
+    await _every(2.0, look)
 
 
 @app.task
@@ -136,7 +148,7 @@ async def watch() -> None:
 @app.task
 async def guard() -> None:
     """Notice if nothing happens although there is work."""
-    await _every(20.0, worker.keep_moving)
+    await _every(20.0, lambda: worker.keep_moving(flows=app.consumer.flow_active))
 
 
 async def _look_for_topics() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import structlog
+
 from profiles import inputs
 from profiles.clock import MINUTE, NEVER, SECOND, Clock, Zone
 from profiles.errors import LayoutError
@@ -20,6 +22,7 @@ from profiles.replay import Waiting, stream_time
 from profiles.store import keys
 from streams.alone import Reach
 from streams.groups import Done, groups
+from streams.numbers import jump
 from streams.plan import Planner
 from streams.sift import Aside, Placed, ours, sift, tried, unreadable
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from profiles.store.base import Checkpoint, Commit, ProfileStore
     from profiles.store.worlds import Worlds
 
+log = structlog.get_logger("mien")
 SWEEP_LIMIT = 500
 QUIET = 5 * SECOND  #: a replay that brings nothing for so long, with nothing under way, has ended
 LONG_QUIET = 5 * MINUTE  #: so it has if nobody knows whether something is under way
@@ -85,12 +89,16 @@ class Bucket:
         self._named: set[int] = set()
         self._renewing = 0  #: where the walk through the roster stands
         self._reached = 0  #: the farthest `next` that was ever committed from here
+        self._version = 0  #: the highest version that was ever seen from here
         self._reach = Reach(number, clock, aside)
 
     async def open(self) -> Checkpoint:
-        """The checkpoint, read from the store if it is not at hand."""
+        """The checkpoint, read from the store if it is not at hand; one that came back older numbers on beyond."""
         if self.checkpoint is None:
             self.checkpoint = await self._store.checkpoint(self.number)
+            if self.checkpoint.version < self._version:
+                await self._jump(self.checkpoint)
+            self._version = self.checkpoint.version
         if self.checkpoint.rules == 0:
             live = await self._worlds.registry.live(keys.RULES)
             self.checkpoint = replace(self.checkpoint, rules=live)
@@ -107,6 +115,21 @@ class Bucket:
             self._drop()
             return await self.open()
 
+    async def heed(self, told: int) -> Checkpoint:
+        """The checkpoint; if more was ``told`` than it knows of, an older store came back before this was opened."""
+        async with self.lock:
+            if told > (await self.open()).seq:
+                self._drop()  # somebody else may have gone on since, and then it is as it should be
+                if told > (checkpoint := await self.open()).seq:
+                    await self._jump(checkpoint)
+            return await self.open()
+
+    async def _jump(self, older: Checkpoint) -> None:
+        log.warning("an older store came back", bucket=self.number, version=older.version, told=older.seq)
+        commit, fields = jump(self.number, older, self._clock()), _begun(older, {})
+        after = replace(older, gaps=older.gaps | {older.seq: commit.seq})
+        await self._commit(replace(commit, set=commit.set | fields), after, fields)
+
     async def behind(self) -> int | None:
         """Where the store wants to go on if it is an older one than was written to; None if it is not.
 
@@ -119,7 +142,7 @@ class Bucket:
             return stored.next if stored.next < self._reached else None
 
     def now(self) -> int:
-        """What time it is here: the wall's, or in a replay the stream's."""
+        """What time it is here: the wall's, or in a replay the stream's; 0 if that is not known yet."""
         if not self._replay or self.checkpoint is None:
             return self._clock()
         return stream_time(self.checkpoint.clocks, self._clock())
@@ -132,7 +155,7 @@ class Bucket:
         if not self._replay:
             return self._clock()
         wall, clocks = self._clock(), self.checkpoint.clocks if self.checkpoint is not None else {}
-        return wall if clocks and stream_time(clocks, wall) == wall else 0
+        return wall if stream_time(clocks, wall) == wall else 0
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -330,7 +353,7 @@ class Bucket:
         """Ask new rules about some customers that older rules decided; Done(swept=0) when there are none left."""
         async with self.lock:
             checkpoint, now = await self.open(), self.now()
-            if checkpoint.renewed == checkpoint.rules or checkpoint.version == 0:
+            if checkpoint.renewed == checkpoint.rules or checkpoint.version == 0 or now == 0:
                 return Done()
             self._renewing, profiles = await self._store.roster(self.number, self._renewing, SWEEP_LIMIT)
             fields = {"renewed": checkpoint.rules} if self._renewing == 0 else {}
@@ -374,7 +397,7 @@ class Bucket:
             offsets=before.offsets | {name[2:]: at for name, at in fields.items() if name.startswith("s:")},
             clocks=before.clocks | {name[2:]: at for name, at in fields.items() if name.startswith("c:")},
         )
-        self._reached = max(self._reached, self.checkpoint.next)
+        self._reached, self._version = max(self._reached, self.checkpoint.next), version
 
 
 def _begun(checkpoint: Checkpoint, fields: dict[str, int]) -> dict[str, int]:

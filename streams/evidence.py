@@ -183,7 +183,8 @@ class Verification:
         if later:
             pins += [await self._pin(bucket, later[at:to]) for at, to in _cuts(len(later))]
             self._read_log(log, max(pin.checkpoint.next for pin in pins))
-        whole = self._hear(told, pins)
+        whole, latest = self._hear(told, pins), max((pin.checkpoint for pin in pins), key=lambda each: each.version)
+        self.report.left_out["messages that were taken back when an older Redis came back"] += told.forget(latest)
         self._heard.alarming[bucket] = self._concerning(told.by_seq.values())
         if not self._can_judge(log, pins):
             return
@@ -194,7 +195,7 @@ class Verification:
         await self._learn_rulers(*judge.versions(pins))
         await self._names(log, min(pin.checkpoint.next for pin in pins))
         self._recounting(judge, beside, names)
-        gaps(told, max(pin.checkpoint.seq for pin in pins), whole, self.report)
+        gaps(told, latest, whole, self.report)
         self._unreadable(log, pins)
         for pin in pins:
             judge.judge(pin)
@@ -317,7 +318,8 @@ class Verification:
         judge = AlertJudge(desk, rules, int(shop.stale_hours * HOUR), shop.clock == "stream", self.report)
         for bucket, known in heard.items():  # the desk may have gone on since: it has read what it has decided about
             later = (read_message(TRANSITIONS, each.value) for each in self._topics.more(TRANSITIONS, bucket))
-            known.update(self._concerning(later))
+            stored = await self._store.checkpoint(bucket)
+            known.update(self._concerning(each for each in later if not stored.took_back(each.seq)))
             judge.bucket(bucket, [known[seq] for seq in sorted(known)])
         judge.rest()
 

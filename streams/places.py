@@ -22,13 +22,15 @@ from streams.bell import Bell
 from streams.bucket import Bucket, Place
 from streams.group import handed_on
 from streams.learn import Learner
+from streams.numbers import last_told
 from streams.patience import Stop
-from streams.topics import PROFILE_INPUTS, SAMPLES, Log, logs
+from streams.topics import PROFILE_INPUTS, SAMPLES, TRANSITIONS, Log, logs
 
 log = structlog.get_logger("mien")
 Partition = tuple[str, int]
 Logs = Mapping[Partition, Log]
 Look = Callable[[Iterable[Partition]], tuple[Mapping[str, str], Logs]]  #: ids of topics, edges of these partitions
+Told = Callable[[Iterable[int]], Mapping[int, int]]  #: bucket -> the last number that its transitions have
 
 
 CURE = (
@@ -40,11 +42,12 @@ CURE = (
 class Places:
     """Finds the place of every bucket."""
 
-    def __init__(self, settings: Settings, bell: Bell, look: Look | None = None) -> None:
-        """``look``: how Kafka is asked."""
+    def __init__(self, settings: Settings, bell: Bell, look: Look | None = None, told: Told | None = None) -> None:
+        """``look``, ``told``: how Kafka is asked."""
         self._settings = settings
         self._bell = bell
         self._look: Look = look or partial(logs, settings)
+        self._told: Told = told or partial(last_told, settings)
 
     async def of(self, buckets: Sequence[Bucket]) -> dict[int, int]:
         """Bucket -> offset to go on at.
@@ -54,7 +57,8 @@ class Places:
             Stale: somebody else writes one of the buckets; ask again.
             BrokerDown: Kafka cannot be asked.
         """
-        opened = {bucket.number: await bucket.open() for bucket in buckets}
+        told = await asyncio.to_thread(self._told, [bucket.number for bucket in buckets])
+        opened = {bucket.number: await bucket.heed(told.get(bucket.number, 0)) for bucket in buckets}
         seen, codes = await asyncio.to_thread(_asked, self._look, opened)
         out = {}
         for bucket in buckets:
@@ -84,6 +88,13 @@ class Places:
         if not await asyncio.to_thread(handed_on, self._settings):
             return {}
         return {bucket: here.end for bucket, here in (await self.logs_of(buckets)).items()}
+
+    async def of_alerts(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        """Where the alert desk goes on in each bucket's transitions; it knows by number what it has heard already."""
+        _, seen = await asyncio.to_thread(self._look, [(TRANSITIONS, bucket) for bucket in wanted])
+        logs = {bucket: seen.get((TRANSITIONS, bucket), Log(0, 0)) for bucket in wanted}
+        return {bucket: at if logs[bucket].start <= at <= logs[bucket].end else logs[bucket].start
+                for bucket, at in wanted.items()}  # fmt: skip
 
     async def of_learner(self, learner: Learner) -> int:
         """Where the learner goes on; samples have numbers of their own, so in another log it just reads from its start."""

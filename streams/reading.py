@@ -33,6 +33,7 @@ class Reading:
         self._bell = bell
         self._accept_loss = accept_loss
         self._next: dict[Partition, int] = {}
+        self._busy = 0
 
     def begin(self, places: Mapping[Partition, int]) -> None:
         """Reading goes on here."""
@@ -42,21 +43,40 @@ class Reading:
         """What may be committed; None for a partition that was never begun."""
         return self._next.get((topic, partition))
 
-    async def read(self, records: Sequence[Any], work: Callable[[Sequence[Any]], Awaitable[object]]) -> int | None:
+    @property
+    def places(self) -> Mapping[Partition, int]:
+        """The next record of every partition."""
+        return self._next
+
+    @property
+    def busy(self) -> bool:
+        """Whether records are being worked on: those of other partitions may have to wait for that."""
+        return self._busy > 0
+
+    async def read(self, records: Sequence[Any], work: Callable[[Sequence[Any]], Awaitable[int | None]]) -> int | None:
         """Do the work; or return where to go back to, with nothing done, if records were passed over.
+
+        ``work`` may say as well where it wants to go back to.
 
         Raises:
             Stop: records are gone that nobody has read, and nobody said that this is accepted.
         """
+        self._busy += 1
+        try:
+            return await self._read(records, work)
+        finally:
+            self._busy -= 1
+
+    async def _read(self, records: Sequence[Any], work: Callable[[Sequence[Any]], Awaitable[int | None]]) -> int | None:
         place = records[0].topic, records[0].partition
         wanted: int = self._next.get(place, records[0].offset)
         if records[0].offset > wanted and await self._is_there(place, wanted, records[0].offset):
             metrics.REWOUND.inc()
             log.warning("rewinding", topic=place[0], partition=place[1], at=records[0].offset, wanted=wanted)
             return wanted
-        await work(records)
-        self._next[place] = max(self._next.get(place, 0), records[-1].offset + 1)
-        return None
+        back = await work(records)
+        self._next[place] = max(self._next.get(place, 0), records[-1].offset + 1) if back is None else back
+        return back
 
     async def _is_there(self, place: Partition, wanted: int, came: int) -> bool:
         """Whether the log has records between; it need not: there are markers of transactions, and old age."""

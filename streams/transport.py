@@ -8,8 +8,10 @@ Must not know: what is in a record.  There is no public way to these; ``tests/co
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
@@ -49,6 +51,14 @@ class FetchConsumer(Consumer):
         await super().perform_seek()
         for partition in self.assignment() & self._sought.keys():
             await super().seek(partition, self._sought[partition])
+
+    async def fetched(self) -> dict[tuple[str, int], int]:
+        """Topic, partition -> what is fetched next; of those that are ours while we ask."""
+        found = {}
+        for partition in self.assignment():
+            with suppress(IllegalStateError):
+                found[partition.topic, partition.partition] = await self.position(partition) or 0
+        return found
 
     def resume_flow(self) -> None:
         """From here on a seek is a matter between an agent and its partition."""

@@ -2,7 +2,7 @@
 
 Faust's fetcher and heartbeat have a thread of their own, so a worker whose loop is stuck keeps its buckets, and nobody
 else gets them.
-Knows: how far buckets are, where their logs end, how long that has been so.
+Knows: how far buckets are, where their logs end, whether records flow, how long that has been so.
 Must not know: Kafka, Redis, why nothing happens.
 """
 
@@ -30,6 +30,27 @@ class Watchdog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._stands: dict[int, _Stand] = {}
+        self._dry_since: float | None = None
+
+    def feel(self, *, flows: bool) -> None:
+        """Note whether records are read at all; call it every now and then.
+
+        Between two sharings-out nothing flows, and a member that missed the end of the last one waits for ever.
+
+        Raises:
+            Stop: nothing has flown for STUCK_SECONDS.
+        """
+        now = self._clock()
+        if flows:
+            self._dry_since = None
+        elif self._dry_since is None:
+            self._dry_since = now
+        elif now - self._dry_since > STUCK_SECONDS:
+            raise Stop(
+                f"nothing has been read for {now - self._dry_since:.0f} s, partitions are still being shared out: "
+                "starting again; if that does not help, look at the broker and at the other workers",
+                EXIT_WORLD,
+            )
 
     def look(self, places: Mapping[int, int], ends: Mapping[int, Log], *, waits: bool) -> None:
         """Compare with what was seen before; call it every now and then.

@@ -17,15 +17,19 @@ from structlog.testing import capture_logs
 from profiles import inputs
 from profiles.clock import ManualClock, zone
 from profiles.intake import Event
+from profiles.rules.parts import SHIPPED
 from profiles.settings import Settings
 from profiles.store.alarms import Alarms
+from profiles.store.memory import MemoryStore
 from profiles.store.redis import connect
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
+from profiles.timeline import Note, decode
 from streams.bell import Bell
 from streams.bucket import Bucket
 from streams.quarantine import Limit, Quarantine
 from tests.laws.lives import END
+from tests.laws.machine import book_of
 
 R = TypeVar("R")
 HERE: Final = zone("Asia/Shanghai")
@@ -100,6 +104,12 @@ def open_house(redis_url: str) -> Iterator[House]:
         house.empty()
         yield house
         house.run(house.client.aclose())
+
+
+def notes_of(store: MemoryStore, profile: str) -> list[Note]:
+    """The timeline of a customer of a bucket that stands on the first rules, newest first."""
+    words = book_of(SHIPPED).words
+    return [decode(entry, 0, profile, lambda _: words) for entry in store._buckets[0].timeline[profile]]
 
 
 def batch(log: Sequence[tuple[int, Event]], clock: int = END) -> inputs.Batch:

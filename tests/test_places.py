@@ -104,9 +104,9 @@ def kafka(inputs: Log, source: Log, anew: str = "") -> Kafka:
     return Kafka(ids, {(PROFILE_INPUTS, 0): inputs, (TOPIC, 0): source})
 
 
-def places(house: House, kafka: Kafka, *, accept: bool = False) -> Places:
+def places(house: House, kafka: Kafka, *, accept: bool = False, told: dict[int, int] | None = None) -> Places:
     settings = house.settings.model_copy(update={"accept_loss": accept})
-    return Places(settings, Bell(Alarms(house.client), house.clock), kafka)
+    return Places(settings, Bell(Alarms(house.client), house.clock), kafka, lambda _: told or {})
 
 
 def opened(house: House, profiles: RedisStore) -> Bucket:

@@ -23,11 +23,12 @@ from profiles.store import keys
 from profiles.store.alarms import Alarms
 from profiles.store.memory import MemoryStore
 from profiles.store.redis import RedisStore
+from profiles.timeline import Note
 from streams.bucket import Bucket
 from streams.intake import IntakeHop
 from streams.patience import EXIT_BUG, Stop
 from streams.quarantine import Limit
-from tests.bucket_house import HERE, TOPIC, House, Letters, batch, open_house, records
+from tests.bucket_house import HERE, TOPIC, House, Letters, batch, notes_of, open_house, records
 from tests.laws.lives import END, events, keyed
 from tests.laws.shop import PEOPLE, life
 
@@ -60,7 +61,9 @@ def stored(store: MemoryStore) -> dict[str, Any]:
     """Everything the store holds of the bucket but how it came to be: commits and sequence numbers."""
     bucket = store._buckets[0]
     fields = {name: value for name, value in bucket.fields.items() if name not in ("v", "seq")}
-    told = {who: [_unnumbered(note) for note in notes] for who, notes in bucket.timeline.items() if notes}
+    told = {
+        who: [_unnumbered(note) for note in notes_of(store, who)] for who, notes in bucket.timeline.items() if notes
+    }
     counts = {name: n for name, n in bucket.counts.items() if n}
     tags = {name: held for name, held in bucket.tags.items() if held}
     return {
@@ -69,9 +72,8 @@ def stored(store: MemoryStore) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _unnumbered(note: bytes) -> dict[str, Any]:
-    said: dict[str, Any] = msgspec.json.decode(note)
-    return {name: value for name, value in said.items() if name != "seq"}
+def _unnumbered(note: Note) -> Note:
+    return {name: value for name, value in note.items() if name != "seq"}
 
 
 # --- cutting ---------------------------------------------------------------------------------------------------------

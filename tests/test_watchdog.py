@@ -25,6 +25,13 @@ def looks(dog: Watchdog, clock: Time, place: int, end: int, *, waits: bool = Fal
         clock.now += 20
 
 
+def feels(dog: Watchdog, clock: Time) -> None:
+    """Feel nothing flow for ten minutes."""
+    for _ in range(30):
+        dog.feel(flows=False)
+        clock.now += 20
+
+
 def test_a_bucket_that_stands_still_beside_its_log_stops_the_worker() -> None:
     clock = Time()
     with pytest.raises(Stop, match=r"bucket 0 has stood at 5 .* log goes to 9") as stop:
@@ -50,3 +57,19 @@ def test_every_step_begins_a_new_count_and_a_bucket_that_left_is_forgotten() -> 
     dog.look({0: 4}, log, waits=False)
     clock.now += 20
     dog.look({0: 4}, log, waits=False)
+
+
+def test_a_worker_that_nothing_flows_to_any_more_stops() -> None:
+    clock = Time()
+    with pytest.raises(Stop, match="nothing has been read for") as stop:
+        feels(Watchdog(clock), clock)
+    assert stop.value.code == EXIT_WORLD
+    assert STUCK_SECONDS < clock.now <= STUCK_SECONDS + 40
+
+
+def test_every_sharing_out_has_its_own_patience() -> None:
+    clock = Time()
+    dog = Watchdog(clock)
+    for round_ in range(60):
+        dog.feel(flows=round_ % 6 == 0)
+        clock.now += 20

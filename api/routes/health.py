@@ -11,11 +11,11 @@ from typing import Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.health import Health
 from api.keys import needs
-from api.metrics import VERSION
+from api.metrics import VERSION, told
 from api.openapi import Json, describe, refuses, shows
 from api.respond import encode, ok
 from api.shapes import Alive, Readiness, Version
@@ -57,8 +57,8 @@ async def readyz(request: Request) -> Response:
     responses=_TEXT | refuses(401, 403, 503),
 )
 async def metrics() -> Response:
-    """Of this process only."""
-    return Response(generate_latest(), headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
+    """Of all processes of this API; where there is only one, of its memory and CPU too."""
+    return Response(told(), headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get(

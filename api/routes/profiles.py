@@ -19,10 +19,12 @@ from api.respond import body_of, matches, ok, unchanged
 from api.shapes import BatchGet, Profiles, Timeline
 from profiles.clock import MINUTE
 from profiles.intake import ID_LIMIT
+from profiles.reader import Found
 from profiles.store.base import TIMELINE_KEPT
 from profiles.view import ProfileView
 
 router = APIRouter(tags=["profiles"], dependencies=[Depends(needs("read"))], responses=refuses(401, 403, 422, 503))
+ONE: Final = "/v1/profiles/{profile}"
 _decode_batch: Final = msgspec.json.Decoder(BatchGet).decode
 
 ProfileId = Annotated[
@@ -32,7 +34,7 @@ Limit = Annotated[int, Query(ge=1, le=TIMELINE_KEPT, description="How many entri
 
 
 @router.get(
-    "/v1/profiles/{profile}",
+    ONE,
     summary="One customer, whole",
     responses=shows(ProfileView, "The profile as it is now.")
     | refuses(400, 404)
@@ -45,12 +47,15 @@ async def profile(request: Request, profile: ProfileId) -> Response:
     move by themselves.
     """
     name = profile_id(profile)
-    view = await (await house_of(request).reader()).profile(name)
-    if view is None:
+    reader = await house_of(request).reader()
+    found = await reader.find(name)
+    if found is None:
         raise unknown("unknown_profile", "profile", name)
-    etag = etag_of(view)
+    etag = etag_of(found)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    return unchanged(headers) if matches(request.headers.get("if-none-match"), etag) else ok(view, headers)
+    if matches(request.headers.get("if-none-match"), etag):
+        return unchanged(headers)
+    return ok(await reader.view(found), headers)
 
 
 @router.post(
@@ -105,6 +110,6 @@ def unfit(name: str) -> str:
     return f"an id has at most {ID_LIMIT} bytes" if len(name.encode()) > ID_LIMIT else ""
 
 
-def etag_of(view: ProfileView) -> str:
+def etag_of(found: Found) -> str:
     """Weak: two answers with the same tag mean the same, though their ``read_at`` differs."""
-    return f'W/"{view.version}-{view.rules_version}-{view.params_version}-{view.read_at // MINUTE}"'
+    return f'W/"{found.version}-{found.rules}-{found.cuts}-{found.now // MINUTE}"'

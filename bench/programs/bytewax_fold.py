@@ -1,6 +1,6 @@
 """The profile fold in Bytewax: the profile in its keyed state, a copy in Redis, a pipeline a batch.
 
-Arguments: tally, broker, redis.  One worker, no recovery store: its fastest form.
+Arguments: tally, broker, redis, a folder (unused), profiles of known customers.  One worker, no recovery store: its fastest form.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.testing import run_main
 from redis import Redis
 
+from bench.filling import kept
 from bench.fold import OneByOne
 from bench.programs.tally import Tally
 from streams.shoppers.batch import TOPICS
@@ -42,8 +43,8 @@ class _Sink(DynamicSink[Any]):
         return _Writer(self._url)
 
 
-def main(tally: Tally, broker: str, url: str) -> None:
-    fold = OneByOne()
+def main(tally: Tally, broker: str, url: str, known: Path) -> None:
+    fold = OneByOne(known=kept(known))
 
     def profile(stored: bytes | None, record: Any) -> tuple[bytes | None, bytes | None]:
         tally.add()
@@ -60,4 +61,4 @@ def main(tally: Tally, broker: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Tally(Path(sys.argv[1])), sys.argv[2], sys.argv[3])
+    main(Tally(Path(sys.argv[1])), sys.argv[2], sys.argv[3], Path(sys.argv[5]))

@@ -21,6 +21,7 @@ from profiles.clock import iso, system_clock
 from streams.shoppers.batch import BEHAVIOR
 
 TICK = 0.002
+CUSTOMERS = 100_000  #: whom the events are about, evenly
 
 
 class Outcome(msgspec.Struct):
@@ -40,7 +41,7 @@ async def main(broker: str, rate: float, seconds: float, probes: float, start: f
     producer = AIOKafkaProducer(bootstrap_servers=broker, acks="all", linger_ms=linger)
     await producer.start()
     wall = system_clock() + int((start - time.monotonic()) * 1000)
-    shop = Shop(100_000, wall + int(seconds * 1000), int(seconds * 1000), prefix=run)
+    shop = Shop(CUSTOMERS, wall + int(seconds * 1000), int(seconds * 1000))
     due: list[tuple[float, str, bytes, bytes]] = []
     for batch in Events(shop, int(rate * seconds)):
         due += zip(

@@ -1,6 +1,6 @@
 """The profile fold in a stock Faust agent: one event, one read of the profile, one atomic commit.
 
-Arguments: tally, broker, redis.
+Arguments: tally, broker, redis; the profiles are there already.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ def main(tally: Tally, broker: str, url: str) -> None:
 
     @app.agent(app.topic(*TOPICS, key_type=bytes, value_type=bytes, **RAW))
     async def profile(stream: Any) -> None:
+        for b in range(BUCKETS):
+            stands = await store.checkpoint(b)
+            version[b], seq[b] = stands.version, stands.seq
         async for record in stream.events():
             event = fold.read(record.value, int(record.message.timestamp * 1000))
             if event is not None:

@@ -21,10 +21,11 @@ from profiles.layout import LADDERS, TABLES, TAGS
 from profiles.operators import Op
 from profiles.rules.bound import AllOf, BoundRule, bind_rule
 from profiles.rules.document import Document, Label, Rung, Tag, rung_key
-from profiles.rules.explain import Gap, Seen, because_entered, because_left
+from profiles.rules.explain import Gap, Seen, because_entered, because_left, phrases
 from profiles.rules.terms import OPPOSITE, Comparison, Rule
 from profiles.rules.vocabulary import STEPS
-from profiles.rules.words import Language, say
+from profiles.rules.words import Language, Speaker
+from profiles.timeline import Phrase, Words
 from profiles.wire import Because
 
 Names = Callable[[int], str | None]
@@ -59,12 +60,19 @@ class RuleBook:
     rules: Rules
     clauses: dict[Comparison, int]  #: which clause answers a comparison
     every: dict[str, Rule]  #: the rule of every tag and every ``ladder.rung``
+    phrases: tuple[Phrase, ...] = ()  #: as they were published with the rules; none: as they follow from the rules
     _bound: dict[bytes, dict[str, BoundRule]] = field(default_factory=dict, compare=False, repr=False)
+    _speakers: dict[tuple[Language, str], Speaker] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def version(self) -> int:
         """Version of the document."""
         return self.document.version
+
+    @cached_property
+    def words(self) -> Words:
+        """How timelines tell of these rules."""
+        return Words(self.numbers, self.phrases or phrases(self.every.values()))
 
     @cached_property
     def slots(self) -> int:
@@ -140,7 +148,10 @@ class RuleBook:
 
     def say(self, what: Iterable[Because | Gap], language: Language, currency: str = "") -> str:
         """Reasons or gaps as one sentence."""
-        return ("，" if language == "zh" else ", ").join(say(each, language, currency, self.labels) for each in what)
+        speaker = self._speakers.get((language, currency))
+        if speaker is None:
+            speaker = self._speakers[language, currency] = Speaker(language, currency, self.labels)
+        return ("，" if speaker.chinese else ", ").join(map(speaker.say, what))
 
     def alert_rules(self) -> dict[Cause, AlertRule]:
         """The tags and rungs that carry an alert, as the alert desk wants them."""

@@ -6,7 +6,7 @@ Knows: bound terms, and one look at a customer.  Must not know: kernels' arrays,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,8 @@ from profiles.kernels.decide import Compare
 from profiles.kernels.derive import Floats
 from profiles.operators import Op
 from profiles.rules.bound import AllOf, AnyOf, Asked, Bound, BoundRule
-from profiles.rules.terms import OPPOSITE, Asks
+from profiles.rules.terms import OPPOSITE, Asks, Comparison, Cut, Rule, leaves
+from profiles.timeline import Phrase
 from profiles.wire import Because
 
 SIGNS: Final = {
@@ -98,6 +99,26 @@ def because_left(rule: BoundRule, seen: Seen) -> tuple[Because, ...]:
 def missing(rule: BoundRule, seen: Seen) -> tuple[Gap, ...]:
     """What it would take to enter ``rule``: the shortest way there; empty if nothing is missing."""
     return tuple(dict.fromkeys(_gaps(rule.enter, seen)))
+
+
+def phrases(rules: Iterable[Rule]) -> tuple[Phrase, ...]:
+    """All that can be told of the comparisons of these rules, in an order that follows from the rules alone."""
+    terms = [term for rule in rules for term in (rule.enter, rule.leave) if term is not None]
+    found = {phrase for term in terms for leaf in leaves(term) for phrase in _phrases(leaf)}
+    return tuple(sorted(found, key=lambda each: (each.feature, each.compare, str(each.limit), each.open)))
+
+
+def _phrases(leaf: Comparison | Asks) -> list[Phrase]:
+    """What is told of a comparison that is true, of one that is not (turned round), and of something unknown."""
+    if isinstance(leaf, Asks):
+        return [Phrase(leaf.tag, sign) for sign in HELD.values()]
+    signs = (SIGNS[leaf.compare], SIGNS[OPPOSITE[leaf.compare]])
+    limit = leaf.limit
+    if isinstance(limit, Cut):
+        told = [Phrase(leaf.feature, sign, open=True) for sign in signs]
+    else:
+        told = [Phrase(leaf.feature, sign, round(limit, 4) if isinstance(limit, float) else limit) for sign in signs]
+    return [*told, Phrase(leaf.feature, SIGNS[Compare.UNKNOWN])]
 
 
 def _reasons(term: Bound, seen: Seen) -> tuple[Because, ...] | None:

@@ -15,6 +15,7 @@ from profiles.rules.explain import Gap
 from profiles.wire import Because
 
 Language = Literal["zh", "en"]
+REMEMBERED: Final = 8192  #: sentences a speaker keeps; customers share most of theirs
 
 _NO_LABELS: Final[Mapping[str, Label]] = {}
 _SIGNS: Final = {">=": "≥", "<=": "≤", "!=": "≠"}
@@ -59,19 +60,32 @@ def say(what: Because | Gap, language: Language, currency: str = "", labels: Map
     >>> say(Gap("orders_365d", ">=", 1.0, 3.0, 2.0), "zh"), say(Gap("orders_365d", ">=", 1.0, 3.0, 2.0), "en")
     ('近一年订单 1，还差2单（需 ≥ 3）', 'orders_365d 1: 2 orders short (needs ≥ 3)')
     """
-    speaker = _Speaker(language == "zh", currency, labels)
-    if what.compare in ("held", "not held"):
-        return speaker.tag(what)
-    return speaker.gap(what) if isinstance(what, Gap) else speaker.reason(what)
+    return Speaker(language, currency, labels).say(what)
 
 
-class _Speaker:
-    """A language, a currency and the labels of one rule book."""
+class Speaker:
+    """A language, a currency and the labels of one rule book; what it said lately it need not put into words again."""
 
-    def __init__(self, chinese: bool, currency: str, labels: Mapping[str, Label]) -> None:
-        self.chinese = chinese
+    def __init__(self, language: Language, currency: str = "", labels: Mapping[str, Label] = _NO_LABELS) -> None:
+        self.chinese = language == "zh"
         self.currency = currency
         self.labels = labels
+        self._digits = exponent_of(currency)
+        self._said: dict[Because | Gap, str] = {}
+
+    def say(self, what: Because | Gap) -> str:
+        """One reason or gap as a sentence."""
+        said = self._said.get(what)
+        if said is None:
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            said = self._said[what] = self._put(what)
+        return said
+
+    def _put(self, what: Because | Gap) -> str:
+        if what.compare in ("held", "not held"):
+            return self.tag(what)
+        return self.gap(what) if isinstance(what, Gap) else self.reason(what)
 
     def tag(self, what: Because | Gap) -> str:
         label = self.labels.get(what.feature)
@@ -136,6 +150,8 @@ class _Speaker:
     def pair(self, feature: Feature, value: float | str | None, limit: float | str | None) -> tuple[str, str]:
         """Value and limit; with as many digits as it takes to tell them apart."""
         texts = self.text(feature, value, 0), self.text(feature, limit, 0)
+        if isinstance(value, float) and isinstance(limit, float) and abs(value - limit) > 1:
+            return texts  # no rounding makes these the same
         for more in range(1, 5):
             if _bare(texts[0]) != _bare(texts[1]) or value == limit:
                 break
@@ -154,8 +170,9 @@ class _Speaker:
 
     def number(self, feature: Feature, value: float, more: int) -> str:
         """A number in the feature's unit, with ``more`` digits than usual."""
+        value += 0.0  # of two zeros that are equal, the one without a sign
         if feature.unit is Unit.MONEY or feature.name == "average_order":
-            text = f"{value:.{exponent_of(self.currency) + more}f}"
+            text = f"{value:.{self._digits + more}f}"
             return f"{text} {self.currency}".strip()
         if feature.unit is Unit.PROBABILITY:
             return f"{100 * value:.{more}f}%"

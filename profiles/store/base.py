@@ -33,6 +33,16 @@ class Checkpoint:
     offsets: dict[str, int] = field(default_factory=dict)  #: source partition -> last offset applied
     clocks: dict[str, int] = field(default_factory=dict)  #: source partition -> newest event time shown
     topics: dict[str, int] = field(default_factory=dict)  #: topic -> code of its id; the offsets above are about these
+    gaps: dict[int, int] = field(default_factory=dict)  #: after which ``seq`` none was given, up to which one
+
+    def took_back(self, seq: int) -> bool:
+        """Whether what was said under this number was taken back by an older state of the store.
+
+        >>> checkpoint = Checkpoint(seq=1002, gaps={7: 1000})
+        >>> [checkpoint.took_back(seq) for seq in (7, 8, 1000, 1001, 1002, 1003)]
+        [False, True, True, False, False, True]
+        """
+        return seq > self.seq or any(after < seq <= upto for after, upto in self.gaps.items())
 
 
 class Entry(NamedTuple):
@@ -66,6 +76,7 @@ class Commit:
     seq: int = 0  #: sequence number of the last message
     set: dict[str, int] = field(default_factory=dict)  #: checkpoint fields to write
     add: dict[str, int] = field(default_factory=dict)  #: checkpoint counters to raise
+    version: int = 0  #: the version that it makes; 0 for the next one
 
 
 class ProfileStore(Protocol):
@@ -138,6 +149,7 @@ def to_fields(checkpoint: Checkpoint) -> dict[str, int]:
     }
     out |= {f"s:{source}": offset for source, offset in checkpoint.offsets.items()}
     out |= {f"t:{topic}": code for topic, code in checkpoint.topics.items()}
+    out |= {f"g:{after}": upto for after, upto in checkpoint.gaps.items()}
     return out | {f"c:{source}": clock for source, clock in checkpoint.clocks.items()}
 
 
@@ -163,4 +175,5 @@ def from_fields(fields: dict[str, int]) -> Checkpoint:
         offsets={name[2:]: value for name, value in fields.items() if name.startswith("s:")},
         clocks={name[2:]: value for name, value in fields.items() if name.startswith("c:")},
         topics={name[2:]: value for name, value in fields.items() if name.startswith("t:")},
+        gaps={int(name[2:]): value for name, value in fields.items() if name.startswith("g:")},
     )

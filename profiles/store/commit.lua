@@ -2,9 +2,9 @@
 --
 -- KEYS   1 checkpoint  2 due  3 counts  4 outbox, then in this order:
 --        profiles, sidecars, timelines (one per entry), tags (one per change)
--- ARGV   1 version the work is based on
---        2..8 how many: profiles, sidecars, timeline entries, tag changes, counts, checkpoint fields set, fields added
---        9 how many timeline entries are kept   10 outbox id ("" for none)   11 outbox payload
+-- ARGV   1 version the work is based on   2 version it makes
+--        3..9 how many: profiles, sidecars, timeline entries, tag changes, counts, checkpoint fields set, fields added
+--        10 how many timeline entries are kept   11 outbox id ("" for none)   12 outbox payload
 --        then: (blob, due, name) per profile; blob per sidecar; entry per timeline; (sign, name) per tag change;
 --        (field, difference) per count; (field, value) per field set; (field, difference) per field added
 -- Returns {1, new version}, or {0, stored version} with nothing written.
@@ -14,9 +14,9 @@ if version ~= tonumber(ARGV[1]) then
   return {0, version}
 end
 
-local profiles, sidecars, entries, changes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local counts, fields, sums = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local k, a = 5, 12
+local profiles, sidecars, entries, changes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local counts, fields, sums = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local k, a = 5, 13
 
 for _ = 1, profiles do
   redis.call('SET', KEYS[k], ARGV[a])
@@ -29,7 +29,7 @@ for _ = 1, sidecars do
 end
 for _ = 1, entries do
   redis.call('LPUSH', KEYS[k], ARGV[a])
-  redis.call('LTRIM', KEYS[k], 0, tonumber(ARGV[9]) - 1)
+  redis.call('LTRIM', KEYS[k], 0, tonumber(ARGV[10]) - 1)
   k, a = k + 1, a + 1
 end
 for _ = 1, changes do
@@ -40,8 +40,8 @@ for _ = 1, counts do
   redis.call('HINCRBY', KEYS[3], ARGV[a], ARGV[a + 1])
   a = a + 2
 end
-if ARGV[10] ~= '' then
-  redis.call('XADD', KEYS[4], ARGV[10], 'm', ARGV[11])
+if ARGV[11] ~= '' then
+  redis.call('XADD', KEYS[4], ARGV[11], 'm', ARGV[12])
 end
 for _ = 1, fields do
   redis.call('HSET', KEYS[1], ARGV[a], ARGV[a + 1])
@@ -51,5 +51,5 @@ for _ = 1, sums do
   redis.call('HINCRBY', KEYS[1], ARGV[a], ARGV[a + 1])
   a = a + 2
 end
-redis.call('HSET', KEYS[1], 'v', version + 1)
-return {1, version + 1}
+redis.call('HSET', KEYS[1], 'v', ARGV[2])
+return {1, tonumber(ARGV[2])}

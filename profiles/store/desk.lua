@@ -106,11 +106,12 @@ end
 
 local verbs = {}
 
--- ARGV: bucket, expected cursor, new cursor, now, JSON list of operations.  Returns 1, or 0 if the cursor moved.
-function verbs.commit(bucket, expected, cursor, now, operations)
+-- ARGV: bucket, expected cursor, new cursor, offset to read on at ("" if unknown), now, JSON list of operations.  Returns 1, or 0 if the cursor moved.
+function verbs.commit(bucket, expected, cursor, place, now, operations)
   if (call('HGET', CURSOR, bucket) or '0') ~= expected then return 0 end
   for _, op in ipairs(cjson.decode(operations)) do apply[op.op](op, now) end
   call('HSET', CURSOR, bucket, cursor)
+  if place ~= '' then call('HSET', CURSOR, bucket .. '@', place) end
   call('ZREMRANGEBYRANK', ALL, 0, -INDEX_CAP - 1)
   call('ZREMRANGEBYRANK', IN.resolved, 0, -INDEX_CAP - 1)
   return 1

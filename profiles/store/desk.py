@@ -76,6 +76,13 @@ class Desk:
         stored: Any = await self._redis.hget(keys.ALERT_CURSOR, str(bucket))
         return int(stored or 0)
 
+    async def places(self, buckets: Sequence[int]) -> dict[int, int]:
+        """Bucket -> offset at which its log of transitions is to be read on; those that were never read are left out."""
+        if not buckets:
+            return {}
+        stored: Any = await self._redis.hmget(keys.ALERT_CURSOR, [f"{bucket}@" for bucket in buckets])
+        return {bucket: int(place) for bucket, place in zip(buckets, stored, strict=True) if place is not None}
+
     async def recall(self, bucket: int, asked: Asked) -> Memory:
         """What is known of the profiles that a batch is about.
 
@@ -114,16 +121,22 @@ class Desk:
         return {one: rows.delivery_ids_of(row) for one, row in found.items()}
 
     async def commit(
-        self, memory: Memory, upto: int, decisions: Sequence[Decision], lanes: Sequence[Lane], now: Millis
+        self,
+        memory: Memory,
+        upto: int,
+        decisions: Sequence[Decision],
+        lanes: Sequence[Lane],
+        now: Millis,
+        place: int | None = None,
     ) -> bool:
-        """Everything that follows from a batch, and the new cursor, at once.
+        """Everything that follows from a batch, and the new cursor, at once; ``place``: where the log is read on.
 
         False means that the cursor moved since ``memory`` was read and nothing was written: recall and decide again.
         """
         plan = Plan(memory.deliveries, lanes, now, first_key=len(_FIXED) + 2)
         for one in decisions:
             plan.add(one)
-        progress = (memory.bucket, memory.cursor, upto, now)
+        progress = (memory.bucket, memory.cursor, upto, "" if place is None else place, now)
         return bool(await self._call("commit", keys.ALERT_CURSOR, plan.keys, *progress, rows.as_json(plan.operations)))
 
     async def acknowledge(self, alert: Alert, by: str, at: Millis) -> bool:

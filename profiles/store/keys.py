@@ -5,26 +5,27 @@ one atomic call.  Nothing else in the project may spell a key.
 
 Of one bucket, written only by the worker that owns it:
     {b}:ck         hash    checkpoint: v, next, seq ...; `s:<topic>/<partition>` -> last source offset, `c:` -> clock;
-                           `t:<topic>` -> code of the id of the topic that these offsets are about
+                           `t:<topic>` -> code of the id of the topic that these offsets are about;
+                           `g:<seq>` -> up to which number the store took back what was said after that one
     {b}:p:<id>     string  a profile: layout fingerprint and packed row
     {b}:x:<id>     string  its sidecar: msgpack of what cannot be counted (traits in words, ids)
     {b}:due        zset    profile -> moment (ms) at which silence next changes something; also the roster
     {b}:tag:<tag>  set     profiles that hold a tag
     {b}:n          hash    how many customers hold a tag (`tag:<tag>`) or stand on a rung (`tier:high_value`)
     {b}:out        stream  outbox: ids `<seq>-0`, field `m` = messages not yet published
-    {b}:t:<id>     list    timeline of a profile, newest first, capped; JSON
+    {b}:t:<id>     list    timeline of a profile, newest first, capped; see ``profiles.timeline``
 
 Of all buckets:
     names          hash    code -> text of every category, brand, item, city ... seen (write-once)
     meta           hash    bucket count, time zone, currency, schema; checked at start
     alarms         hash    name -> JSON: what somebody should look at, and until when that is shown
     layouts        hash    fingerprint -> pieces of every layout that ever wrote a profile
-    rules          hash    version -> the tags document published as that version; `live` -> current version
+    rules          hash    version -> JSON: tags document, numbers, phrases; `live` -> current version
     params:<name>  hash    version -> JSON; `live` -> current version
     keys           hash    SHA-256 of an API key -> JSON: name, scopes
 
 Of the alert desk (one hash tag, so they change together):
-    {alerts}:cursor     hash    bucket -> seq of the last transition seen
+    {alerts}:cursor     hash    bucket -> seq of the last transition seen; `<bucket>@` -> offset to read next
     {alerts}:a:<id>     hash    one alert: as raised (JSON), its number, state, causes, deliveries; 180 days from its end
     {alerts}:all        zset    alert id -> its number, in the order of raising; capped
     {alerts}:in:<state> zset    the same of the alerts that are open, acknowledged or resolved (these capped)

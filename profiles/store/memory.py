@@ -60,8 +60,8 @@ class MemoryStore:
         to.fields.update(commit.set)
         for name, difference in commit.add.items():
             to.fields[name] = to.fields.get(name, 0) + difference
-        to.fields["v"] = stored + 1
-        return stored + 1
+        to.fields["v"] = commit.version or stored + 1
+        return to.fields["v"]
 
     async def due(self, bucket: int, until: int, limit: int) -> list[str]:
         found = sorted((at, profile) for profile, at in self._buckets[bucket].due.items() if at <= until)

@@ -148,6 +148,7 @@ def _arguments(commit: Commit) -> list[Any]:
     messages = [(message.topic, message.key, message.value) for message in commit.messages]
     out: list[Any] = [
         commit.expect,
+        commit.version or commit.expect + 1,
         len(commit.entries),
         len(commit.sidecars),
         len(commit.timeline),

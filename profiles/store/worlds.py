@@ -20,16 +20,22 @@ from profiles.rules import Document, RuleBook, assign_slots, compile_rules, load
 from profiles.settings import Settings
 from profiles.store import keys
 from profiles.store.registry import Registry
+from profiles.timeline import Phrase, Words
 
 SHIPPED_TAGS = Path(__file__).parent.parent / "tags.yaml"
 CUTS = "cuts"
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A version of the rules as it is stored: the text as its author wrote it, and the slot of every tag ever."""
+    """A version of the rules as it is stored: the text as its author wrote it, and the slot of every tag ever.
+
+    ``phrases`` are kept because timelines refer to them by place: whatever a later Mien makes of the text, what was told
+    under this version can be read.  Versions published before there were any have none.
+    """
 
     text: str
     slots: dict[str, int]
+    phrases: tuple[Phrase, ...] = ()
 
 
 _decode_published = msgspec.json.Decoder(Published).decode
@@ -46,6 +52,7 @@ class Worlds:
         self._digits = exponent_of(settings.currency)
         self._books: dict[int, RuleBook] = {}
         self._cuts: dict[int, Cuts] = {0: Cuts()}
+        self._words: dict[int, Words] = {}
         self._worlds: dict[tuple[int, int], World] = {}
 
     async def open(self) -> None:
@@ -66,10 +73,19 @@ class Worlds:
 
     async def book(self, version: int) -> RuleBook:
         if version not in self._books:
-            published = _decode_published(await self.registry.document(keys.RULES, version))
+            published = await self._published(version)
             document = replace(load(published.text, f"rules version {version}"), version=version)
-            self._books[version] = compile_rules(document, published.slots, digits=self._digits)
+            book = compile_rules(document, published.slots, digits=self._digits)
+            self._books[version] = replace(book, phrases=published.phrases)
         return self._books[version]
+
+    async def words(self, version: int) -> Words:
+        """How timelines tell of a version; its text need not be one that today's Mien would accept."""
+        if version not in self._words:
+            published = await self._published(version)
+            kept = published.phrases
+            self._words[version] = Words(published.slots, kept) if kept else (await self.book(version)).words
+        return self._words[version]
 
     async def world(self, rules: int, cuts: int) -> World:
         """What decides under these versions."""
@@ -88,6 +104,9 @@ class Worlds:
             )
         return self._worlds[rules, cuts]
 
+    async def _published(self, version: int) -> Published:
+        return _decode_published(await self.registry.document(keys.RULES, version))
+
 
 async def publish(registry: Registry, text: str, file: str, unless_at: int | None = None) -> tuple[int, Document]:
     """Check a tags document and make it the live version.
@@ -99,6 +118,6 @@ async def publish(registry: Registry, text: str, file: str, unless_at: int | Non
     live = await registry.live(keys.RULES)
     before = _decode_published(await registry.document(keys.RULES, live)).slots if live else {}
     slots = assign_slots(document, before)
-    compile_rules(document, slots)
-    stored = msgspec.json.encode(Published(text, slots)).decode()
+    book = compile_rules(document, slots)
+    stored = msgspec.json.encode(Published(text, slots, book.words.phrases)).decode()
     return await registry.publish(keys.RULES, stored, unless_at), document

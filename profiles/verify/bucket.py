@@ -167,7 +167,8 @@ class BucketJudge:
             return
         heard, said = self.told.of(name, pin.checkpoint.seq), lives.said.get(name, [])
         told = [unnumbered(message) for message in heard]
-        notes, expected_notes = [note_of(note) for note in found.timeline[::-1]], lives.timeline.get(name, [])
+        notes = [note_of(note, name, lambda rules: self.rulers(rules, 0).book.words) for note in found.timeline[::-1]]
+        expected_notes = lives.timeline.get(name, [])
         as_told = not self.told_whole or said == told
         if not (as_told and compare.same_standing(stored, expected) and notes == expected_notes[-TIMELINE_KEPT:]):
             moments = sum("event" in note for note in expected_notes)
@@ -188,7 +189,7 @@ class BucketJudge:
         if self.told_whole:
             compare.told(name, told, said, report)
         compare.sidecar(name, found.sidecar, lives.sidecars.get(name), report)
-        compare.timeline(name, found.timeline, lives.timeline.get(name, []), report)
+        compare.timeline(name, notes, lives.timeline.get(name, []), report)
 
     def _recount(self, recount: Recount, name: str, stored: Int64s, pin: Pin, eras: Sequence[Era]) -> None:
         """Hand the raw events of a customer over, in the order in which the log has them."""

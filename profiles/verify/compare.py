@@ -6,7 +6,7 @@ Must not know: how stored values were read, how lives were told again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,8 @@ from profiles.sidecar import TRAITS_KEPT
 from profiles.sidecar import read as read_sidecar
 from profiles.store.base import TIMELINE_KEPT
 from profiles.store.pins import Stored
-from profiles.verify.history import Message, Note, note_of
+from profiles.timeline import Note
+from profiles.verify.history import Message
 from profiles.verify.report import Report
 from profiles.wire import Sample, Transition
 
@@ -88,9 +89,9 @@ def sidecar(profile: str, stored: bytes | None, expected: bytes | None, report: 
         report.differs("sidecar", profile, trait, here.get(trait), there.get(trait))
 
 
-def timeline(profile: str, stored: Iterable[bytes], expected: Sequence[Note], report: Report) -> None:
-    """The latest notes; ``stored`` is newest first, ``expected`` oldest first."""
-    here, there = [note_of(note) for note in stored], list(expected[::-1][:TIMELINE_KEPT])
+def timeline(profile: str, stored: Sequence[Note], expected: Sequence[Note], report: Report) -> None:
+    """The latest notes; both are oldest first."""
+    here, there = list(stored[::-1]), list(expected[::-1][:TIMELINE_KEPT])
     report.compared["notes of timelines"] += len(there)
     if here == there:
         return

@@ -7,9 +7,9 @@ Must not know: Redis, Kafka, what was stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -21,12 +21,12 @@ from profiles.layout import TABLES
 from profiles.rules import RuleBook
 from profiles.step import TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
+from profiles.timeline import Note, Words, decode
 from profiles.wire import Origin, Sample, Transition, decode_transition
 
 _decode_sample = msgspec.json.Decoder(Sample).decode
 
 Message = Transition | Sample
-Note = dict[str, Any]  #: an entry of a timeline
 _LOOSE: Final = ("bucket", "seq", "clock")  #: of a note: where, when and in which order it was said
 
 
@@ -62,19 +62,19 @@ class Lives:
         step.events(work, origin)
         self.applied += step.applied
         self.duplicates += step.duplicates
-        self._note(step.commit(0))
+        self._note(step.commit(0), rulers.book.words)
 
     def waits(self, until: Int64s, rulers: Rulers) -> None:
         """Silence, for each customer up to a moment."""
         step = Step(0, Rows(self.profiles, self.state), rulers.world, rulers.book, 0, 0)
         step.silence(until, "sweep")
-        self._note(step.commit(0))
+        self._note(step.commit(0), rulers.book.words)
 
     def is_asked_again(self, at: Int64s, rulers: Rulers) -> None:
         """New rules look at each customer at a moment."""
         step = Step(0, Rows(self.profiles, self.state), rulers.world, rulers.book, 0, 0)
         step.renewal(at)
-        self._note(step.commit(0))
+        self._note(step.commit(0), rulers.book.words)
 
     def add(self, later: Lives) -> None:
         """Go on with what was said in a later part of the same lives; rows are those of the end already."""
@@ -86,12 +86,12 @@ class Lives:
         self.applied += later.applied
         self.duplicates += later.duplicates
 
-    def _note(self, commit: Commit) -> None:
+    def _note(self, commit: Commit, words: Words) -> None:
         for message in commit.messages:
             one = read_message(message.topic, message.value)
             self.said.setdefault(one.profile, []).append(unnumbered(one))
         for profile, note in commit.timeline:
-            self.timeline.setdefault(profile, []).append(note_of(note))
+            self.timeline.setdefault(profile, []).append(note_of(note, profile, lambda _: words))
         self.sidecars.update(commit.sidecars)
 
 
@@ -104,9 +104,13 @@ def read_message(topic: str, value: bytes) -> Message:
     return decode_transition(value) if topic == TRANSITIONS else _decode_sample(value)
 
 
-def note_of(raw: bytes) -> Note:
-    """An entry of a timeline, without its number and without when it was said."""
-    read: Note = msgspec.json.decode(raw)
+def note_of(raw: bytes, profile: str, words: Callable[[int], Words]) -> Note:
+    """An entry of a timeline, without its number and without when it was said.
+
+    Raises:
+        LayoutError: nothing of ours.
+    """
+    read = decode(raw, 0, profile, words)
     return {name: value for name, value in read.items() if name not in _LOOSE}
 
 

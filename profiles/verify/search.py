@@ -18,7 +18,8 @@ import numpy as np
 
 from profiles.clock import Int64s, Millis
 from profiles.layout import TABLES
-from profiles.verify.history import Lives, Message, Note, Rulers
+from profiles.timeline import Note
+from profiles.verify.history import Lives, Message, Rulers
 from profiles.verify.log import Inputs
 from profiles.wire import Transition
 

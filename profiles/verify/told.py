@@ -1,6 +1,7 @@
 """What a bucket has told: its transitions and samples, each once, by number.
 
-Knows: that a message may have been published again, and that numbers have no gaps.
+Knows: that a message may have been published again, that an older state of Redis takes messages back, and that there
+are no other gaps between numbers.
 Must not know: Kafka, Redis, what should have been told.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from profiles.store.base import Checkpoint
 from profiles.store.base import Message as Sent
 from profiles.verify.history import Message, read_message, unnumbered
 from profiles.verify.report import Report
@@ -26,11 +28,7 @@ class Told:
     otherwise: set[int] = field(default_factory=set)  #: numbers under which two different things were said
 
     def hear(self, messages: Iterable[Message]) -> None:
-        """Note messages in the order in which they were published; one that comes again changes nothing.
-
-        After Redis went back to an older state the same numbers are given again, perhaps to other messages: what was
-        said last counts.
-        """
+        """Note messages in the order in which they were published; one that comes again changes nothing."""
         self.__dict__.pop("by_profile", None)
         for message in messages:
             before = self.by_seq.get(message.seq)
@@ -42,6 +40,18 @@ class Told:
         """Messages that still wait in the outbox: they are as good as told."""
         for _, sent in outbox:
             self.hear(read_message(each.topic, each.value) for each in sent)
+
+    def forget(self, checkpoint: Checkpoint) -> int:
+        """Drop what an older state of Redis took back, it was decided anew under higher numbers; returns how many.
+
+        What is said after the checkpoint is not known to be taken back.
+        """
+        back = [seq for seq in self.by_seq if seq <= checkpoint.seq and checkpoint.took_back(seq)]
+        for seq in back:
+            del self.by_seq[seq]
+        self.otherwise -= set(back)
+        self.__dict__.pop("by_profile", None)
+        return len(back)
 
     @cached_property
     def by_profile(self) -> dict[str, list[Message]]:
@@ -56,18 +66,33 @@ class Told:
         return [message for message in self.by_profile.get(profile, []) if message.seq <= seq]
 
 
-def gaps(told: Told, seq: int, complete: bool, report: Report) -> None:
-    """Every number up to ``seq`` was told; ``complete``: the topics still reach back to the first."""
-    report.compared["sequence numbers"] += seq
-    missing = [number for number in range(1, seq + 1) if number not in told.by_seq]
+def gaps(told: Told, checkpoint: Checkpoint, complete: bool, report: Report) -> None:
+    """Every number up to the checkpoint's was told once; ``complete``: the topics still reach back to the first."""
+    numbers = [number for first, last in given(checkpoint) for number in range(first, last + 1)]
+    report.compared["sequence numbers"] += len(numbers)
+    missing = [number for number in numbers if number not in told.by_seq]
     if not complete:
-        first = min(told.by_seq, default=seq + 1)
+        first = min(told.by_seq, default=checkpoint.seq + 1)
         report.left_out["messages that the topics no longer keep"] += sum(number < first for number in missing)
         missing = [number for number in missing if number > first]
     for number in missing:
         report.differs("gap", f"bucket {told.bucket}", f"number {number}", "never told", "told")
-    if told.otherwise:
-        report.left_out["numbers told again with another message, after Redis went back"] += len(told.otherwise)
+    for number in sorted(told.otherwise):
+        report.differs("gap", f"bucket {told.bucket}", f"number {number}", "told twice, differently", "told once")
+
+
+def given(checkpoint: Checkpoint) -> list[tuple[int, int]]:
+    """The numbers that were given, first to last, less those that an older state of Redis took back.
+
+    >>> given(Checkpoint(seq=1002, gaps={7: 1000})), given(Checkpoint(seq=3000, gaps={7: 1000, 5: 2000}))
+    ([(1, 7), (1001, 1002)], [(1, 5), (2001, 3000)])
+    """
+    stretches, start = [], 1
+    for after, upto in sorted(checkpoint.gaps.items()):
+        if after >= start:
+            stretches.append((start, after))
+        start = max(start, upto + 1)
+    return [*stretches, (start, checkpoint.seq)] if start <= checkpoint.seq else stretches
 
 
 def standing(told: Told, seq: int) -> Counter[str]:

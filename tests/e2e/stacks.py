@@ -20,6 +20,8 @@ from rich.console import Console
 from profiles.store import keys
 from profiles.store.base import from_fields
 from profiles.store.client import blocking
+from profiles.store.worlds import Published
+from profiles.timeline import Note, Words, decode
 from profiles.wire import decode_transition
 from streams.commands.stack import Running, serve
 from streams.shoppers import Totals, send, year
@@ -121,16 +123,19 @@ class Stack:
             elif kind == "tag":
                 out[key] = self.redis.smembers(name)
             elif kind == "t":
-                out[key] = [_told(note) for note in self.redis.lrange(name, 0, -1)]
+                out[key] = [self._told(note) for note in self.redis.lrange(name, 0, -1)]
             elif kind == "n":
                 out[key] = {field: n for field, n in self.redis.hgetall(name).items() if n != b"0"}
         return out
 
+    def _told(self, entry: bytes) -> Note:
+        """What a timeline says, without when and in which order it was said: that may depend on how work was cut."""
+        told = decode(entry, 0, "", self._words)
+        return {name: value for name, value in told.items() if name not in ("seq", "clock")}
 
-def _told(note: bytes) -> dict[str, object]:
-    """What a timeline says, without when and in which order it was said: that may depend on how work was cut."""
-    told: dict[str, object] = msgspec.json.decode(note)
-    return {name: value for name, value in told.items() if name not in ("seq", "clock")}
+    def _words(self, rules: int) -> Words:
+        published = msgspec.json.decode(self.redis.hget(keys.RULES, str(rules)), type=Published)
+        return Words(published.slots, published.phrases)
 
 
 @contextmanager

@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from profiles.clock import system_clock
 from profiles.store import keys
 from tests.e2e.stacks import Stack, stack
 from tests.e2e.test_kill import DAYS, HOUSEHOLDS, SHIPPED, alerts_of, settled
+from tests.lanes.brokers import gives_up_no_leader
 from tests.processes import eventually
 
 LEFT_FOR_DEAD = 120.0  #: seconds in which a group must have given a silent member up, on any broker
@@ -38,6 +41,7 @@ def freeze(shop: Stack, name: str) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.skipif(bool(gives_up_no_leader()), reason=gives_up_no_leader())
 def test_two_workers_that_freeze_and_wake_again_change_nothing(tmp_path: Path) -> None:
     """Profiles, tags, due times, timelines and alerts are those of a run without any of it."""
     with stack(tmp_path / "undisturbed", **SHIPPED) as shop:

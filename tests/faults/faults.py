@@ -34,6 +34,7 @@ from tests.e2e.stacks import Stack
 from tests.faults.judge import dead_letters
 from tests.faults.load import Load
 from tests.hook_receiver import HANG, Receiver
+from tests.lanes.brokers import gives_up_no_leader
 from tests.lanes.nodes import DATA
 from tests.processes import eventually
 
@@ -349,7 +350,7 @@ class Fault:
 #: All but :func:`poison` and :func:`store_dies_and_all_is_quiet`, which have tests of their own.
 FAULTS: Final = (
     Fault(kill_workers),
-    Fault(zombie),
+    Fault(zombie, lambda _: gives_up_no_leader()),
     Fault(rebalance),
     Fault(store_dies),
     Fault(roll_back),

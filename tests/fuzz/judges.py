@@ -31,6 +31,7 @@ from profiles.sidecar import TRAITS_KEPT
 from profiles.sidecar import read as read_sidecar
 from profiles.step import SAMPLES, TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
+from profiles.timeline import decode
 from profiles.wire import Sample, decode_transition
 from tests.fuzz.values import NOW
 from tests.laws.machine import world_of
@@ -144,8 +145,8 @@ class Judge:
             assert len(read_sidecar(sidecar)) <= TRAITS_KEPT
         for message in commit.messages:
             self._message(message.topic, message.value)
-        for _, note in commit.timeline:
-            msgspec.json.decode(note)
+        for profile, note in commit.timeline:
+            decode(note, commit.bucket, profile, lambda _: self._book.words)
         x = np.full(len(FEATURES), np.nan)
         for row in rows.state:
             for moment in (NOW, LATER):

@@ -59,6 +59,16 @@ log.cleaner.dedupe.buffer.size=8388608
 """
 
 
+def gives_up_no_leader() -> str:
+    """Why nobody may freeze on this lane; empty if they may."""
+    if os.environ.get("KAFKA", "tansu") != "tansu":
+        return ""
+    return (
+        "the private broker never gives up the leader of a group that freezes while it shares out, and it is for one "
+        "worker: run with KAFKA=apache"
+    )
+
+
 @dataclass
 class Node:
     """One broker: its process and its port."""

@@ -31,6 +31,7 @@ from profiles.stable import bucket_of
 from profiles.step import Rows, Step
 from profiles.store.base import Checkpoint, Commit
 from profiles.store.memory import MemoryStore
+from profiles.timeline import decode
 from tests.laws.lives import END
 
 RULES: Final = Path(__file__).with_name("rules.yaml")
@@ -193,7 +194,10 @@ class Machine:
         return {
             "blob": blob,
             "sidecar": sidecar,
-            "timeline": [_unnumbered(note) for note in await self.store.timeline(bucket, profile, 10**6)],
+            "timeline": [
+                _without_number(decode(note, bucket, profile, lambda _: self.book.words))
+                for note in await self.store.timeline(bucket, profile, 10**6)
+            ],
             "messages": [(m.topic, _unnumbered(m.value)) for m in outbox if m.key == profile.encode()],
         }
 
@@ -218,4 +222,8 @@ def _unnumbered(note: bytes) -> Any:
     read = msgspec.json.decode(note)
     if isinstance(read, list):  # a sample: (bucket, seq, ...)
         return [read[0], *read[2:]]
-    return {name: value for name, value in read.items() if name != "seq"}
+    return _without_number(read)
+
+
+def _without_number(note: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in note.items() if name != "seq"}
