@@ -26,9 +26,9 @@ demo: $(READY)
 	@$(BIN)/mien demo $(if $(ONCE),--once)
 
 # KAFKA, STORE and LANES reach the tests because make exports what its command line sets.
-# Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis.
+# Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis; JOBS=2.
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)
 
 # Let processes, servers and networks die under load, again and again; FAULTS_ROUNDS=3 SEED=7 KAFKA=apache STORE=cluster.
 faults: $(READY)

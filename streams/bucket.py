@@ -126,6 +126,7 @@ class Bucket:
 
     async def _jump(self, older: Checkpoint) -> None:
         log.warning("an older store came back", bucket=self.number, version=older.version, told=older.seq)
+        self.forget_names()
         commit, fields = jump(self.number, older, self._clock()), _begun(older, {})
         after = replace(older, gaps=older.gaps | {older.seq: commit.seq})
         await self._commit(replace(commit, set=commit.set | fields), after, fields)
@@ -323,6 +324,10 @@ class Bucket:
             if each.source:
                 passed[each.source] = max(passed.get(each.source, -1), each.letter.offset)
         return kept, passed
+
+    def forget_names(self) -> None:
+        """Write the texts behind codes again when they are next used."""
+        self._named.clear()
 
     async def _learn_names(self, names: dict[int, str]) -> None:
         new = {code: name for code, name in names.items() if code not in self._named}

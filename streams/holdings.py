@@ -43,6 +43,7 @@ class Holdings:
         self._alerting: list[int] = []  #: buckets whose transitions we read
         self._beaten: dict[int, int] = {}
         self._behind: dict[int, int] = {}  #: buckets whose store is an older one -> where it wants to go on
+        self._names_known = 0
         self._watchdog = Watchdog()
         self._overlooked = Overlooked()
 
@@ -105,6 +106,12 @@ class Holdings:
 
     async def beat(self) -> dict[Partition, int]:
         """Say of every bucket that it has a writer; returns where to seek to in partitions whose store is an older one."""
+        known = await self._patiently("look back", self._parts.store.names_known)
+        if known < self._names_known:  # they have a node of their own in a Cluster
+            log.warning("names are gone, an older store came back", known=known, before=self._names_known)
+            for bucket in self.buckets.values():
+                bucket.forget_names()
+        self._names_known = known
         older = await self.alerts_went_back(self._alerting)
         self._parts.reading.begin({(TRANSITIONS, number): at for number, at in older.items()})
         found = {(TRANSITIONS, number): at for number, at in older.items()}

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from uuid import uuid4
 
+import msgspec
 import pytest
 from kafka import KafkaProducer
 
@@ -135,3 +136,18 @@ def test_the_last_number_of_each_bucket_is_read_from_its_log(own_broker: str) ->
 
 def _transition(bucket: int, seq: int) -> bytes:
     return encode(Transition(bucket, seq, "p", "tag", "vip", "entered", END, END, "live", rules=1))
+
+
+def test_texts_behind_codes_that_went_back_with_the_store_are_written_again(house: House) -> None:
+    """A bucket remembers what it has written; after a loss that is no longer so."""
+    named = [(n, msgspec.structs.replace(event, names=((n + 1, f"brand {n}"),))) for n, event in LIFE]
+    log = records(named, 10)
+    store = MemoryStore()
+    bucket = house.bucket(store, Letters())
+    house.run(bucket.apply(log[:1]))
+    backup = deepcopy(store)
+    house.run(bucket.apply(log[1:]))
+    store._buckets, store._names = deepcopy(backup._buckets), dict(backup._names)
+    assert house.run(store.names_known()) == 10
+    house.run(bucket.apply(log[house.run(bucket.reopen()).next :]))
+    assert house.run(store.names_known()) == len(LIFE)

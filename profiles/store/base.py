@@ -130,6 +130,10 @@ class ProfileStore(Protocol):
 
     async def names(self, codes: Sequence[int]) -> list[str | None]: ...
 
+    async def names_known(self) -> int:
+        """How many codes have a text; there are never fewer than before, unless an older store came back."""
+        ...
+
 
 def to_fields(checkpoint: Checkpoint) -> dict[str, int]:
     """A checkpoint as the flat fields that are stored."""

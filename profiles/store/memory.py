@@ -97,6 +97,9 @@ class MemoryStore:
     async def names(self, codes: Sequence[int]) -> list[str | None]:
         return [self._names.get(code) for code in codes]
 
+    async def names_known(self) -> int:
+        return len(self._names)
+
 
 def _walk(names: Iterable[str], cursor: int, limit: int) -> tuple[int, list[str]]:
     """By the hash of the name, so that nobody who stays is left out when others come and go during the walk."""

@@ -127,6 +127,10 @@ class RedisStore:
             await self.client.hset(keys.NAMES, mapping={str(code): name for code, name in names.items()})
 
     @_reaching
+    async def names_known(self) -> int:
+        return int(await self.client.hlen(keys.NAMES))
+
+    @_reaching
     async def names(self, codes: Sequence[int]) -> list[str | None]:
         if not codes:
             return []

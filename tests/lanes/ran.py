@@ -26,6 +26,17 @@ def store(store: Store) -> None:
     _seen["STORE"].add(f"{name} {version}" + (f", a Cluster of {len(store.nodes)}" if store.cluster else ""))
 
 
+def told() -> dict[str, list[str]]:
+    """What was seen in this process, for the one that writes the report."""
+    return {lane: sorted(seen) for lane, seen in _seen.items()}
+
+
+def heard(told: dict[str, list[str]]) -> None:
+    """What another process saw."""
+    for lane, seen in told.items():
+        _seen[lane].update(seen)
+
+
 def lines() -> list[str]:
     """For each lane what was asked for and what ran.
 
