@@ -1,8 +1,6 @@
 """One bucket and its single writer: events and silence become commits.
 
-Knows: checkpoints, what to do when the store moved.  Must not know: Faust, topics, HTTP.
-The beats of every piece of work: plan, commit; a refused commit means that somebody else, or an older store, holds the
-truth, and then everything kept here is dropped and read again.
+Knows: in what order work is done and committed.  Must not know: Faust, topics, HTTP, where the truth is (``stand``).
 """
 
 from __future__ import annotations
@@ -12,25 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import structlog
-
 from profiles import inputs
 from profiles.clock import MINUTE, NEVER, SECOND, Clock, Zone
 from profiles.errors import LayoutError
 from profiles.quarantine import parts_of
 from profiles.replay import Waiting, stream_time
-from profiles.store import keys
 from streams.alone import Reach
 from streams.groups import Done, groups
-from streams.numbers import jump
 from streams.plan import Planner
 from streams.sift import Aside, Placed, ours, sift, tried, unreadable
+from streams.stand import Stand, begun
 
 if TYPE_CHECKING:
     from profiles.store.base import Checkpoint, Commit, ProfileStore
     from profiles.store.worlds import Worlds
 
-log = structlog.get_logger("mien")
 SWEEP_LIMIT = 500
 QUIET = 5 * SECOND  #: a replay that brings nothing for so long, with nothing under way, has ended
 LONG_QUIET = 5 * MINUTE  #: so it has if nobody knows whether something is under way
@@ -76,7 +70,7 @@ class Bucket:
         """
         self.number = number
         self.lock = asyncio.Lock()
-        self.checkpoint: Checkpoint | None = None
+        self._stand = Stand(number, store, worlds, clock, dropped=self._let_go, older=self.forget_names)
         self._store = store
         self._worlds = worlds
         self._planner = Planner(number, store, worlds, zone)
@@ -88,21 +82,16 @@ class Bucket:
         self._heard = 0  #: wall time of the last record
         self._named: set[int] = set()
         self._renewing = 0  #: where the walk through the roster stands
-        self._reached = 0  #: the farthest `next` that was ever committed from here
-        self._version = 0  #: the highest version that was ever seen from here
         self._reach = Reach(number, clock, aside)
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Where it stands, as far as is known here."""
+        return self._stand.checkpoint
+
     async def open(self) -> Checkpoint:
-        """The checkpoint, read from the store if it is not at hand; one that came back older numbers on beyond."""
-        if self.checkpoint is None:
-            self.checkpoint = await self._store.checkpoint(self.number)
-            if self.checkpoint.version < self._version:
-                await self._jump(self.checkpoint)
-            self._version = self.checkpoint.version
-        if self.checkpoint.rules == 0:
-            live = await self._worlds.registry.live(keys.RULES)
-            self.checkpoint = replace(self.checkpoint, rules=live)
-        return self.checkpoint
+        """The checkpoint, read from the store if it is not at hand."""
+        return await self._stand.open()
 
     @property
     def place(self) -> int:
@@ -112,35 +101,17 @@ class Bucket:
     async def reopen(self) -> Checkpoint:
         """The checkpoint as it is stored now, whatever was kept here."""
         async with self.lock:
-            self._drop()
-            return await self.open()
+            return await self._stand.reopen()
 
     async def heed(self, told: int) -> Checkpoint:
         """The checkpoint; if more was ``told`` than it knows of, an older store came back before this was opened."""
         async with self.lock:
-            if told > (await self.open()).seq:
-                self._drop()  # somebody else may have gone on since, and then it is as it should be
-                if told > (checkpoint := await self.open()).seq:
-                    await self._jump(checkpoint)
-            return await self.open()
-
-    async def _jump(self, older: Checkpoint) -> None:
-        log.warning("an older store came back", bucket=self.number, version=older.version, told=older.seq)
-        self.forget_names()
-        commit, fields = jump(self.number, older, self._clock()), _begun(older, {})
-        after = replace(older, gaps=older.gaps | {older.seq: commit.seq})
-        await self._commit(replace(commit, set=commit.set | fields), after, fields)
+            return await self._stand.heed(told)
 
     async def behind(self) -> int | None:
-        """Where the store wants to go on if it is an older one than was written to; None if it is not.
-
-        Whoever sends nothing more to this bucket would otherwise leave it as old as it came back.
-        """
+        """Where the store wants to go on if it is an older one than was written to; None if it is not."""
         async with self.lock:
-            stored = await self._store.checkpoint(self.number)
-            if self.checkpoint is not None and stored.version != self.checkpoint.version:
-                self._drop()
-            return stored.next if stored.next < self._reached else None
+            return await self._stand.behind()
 
     def now(self) -> int:
         """What time it is here: the wall's, or in a replay the stream's; 0 if that is not known yet."""
@@ -246,9 +217,9 @@ class Bucket:
         """The first record that is not applied to the end."""
         return self._waiting.batches[0][0] if self._waiting.batches else self._read
 
-    def _drop(self) -> None:
-        """Forget everything; the store knows better."""
-        self.checkpoint, self._read = None, 0
+    def _let_go(self) -> None:
+        """What was read from where the checkpoint was will be read again."""
+        self._read = 0
         self._waiting = Waiting(self._waiting.sources)
 
     async def _obey(self, offset: int, control: inputs.Control, then: int) -> None:
@@ -265,9 +236,9 @@ class Bucket:
                 if self._aside is None or not ours(error):
                     raise
                 await self._aside.set_aside([unreadable(self.number, offset, inputs.encode(control), error)])
-        fields = _begun(checkpoint, fields)
+        fields = begun(checkpoint, fields)
         step = await self._planner.nothing(checkpoint, self.now())
-        await self._commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
+        await self._stand.commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
 
     async def _fold(
         self, placed: list[Placed], then: int | None, until: int | None = None, clocks_too: bool = True
@@ -287,14 +258,14 @@ class Bucket:
         if then is None:
             self._waiting.forget(checkpoint.offsets | cursors)
             then = self._next()
-        fields = _begun(checkpoint, {"next": then, "rules": checkpoint.rules})
+        fields = begun(checkpoint, {"next": then, "rules": checkpoint.rules})
         fields |= {f"s:{source}": at for source, at in cursors.items()}
         if clocks_too:
             clocks = self._waiting.clocks if until is not None else work.clocks
             fields |= {f"c:{source}": max(at, checkpoint.clocks.get(source, 0)) for source, at in clocks.items()}
         if placed:
             fields["received"], fields["at"] = max(batch.received for _, batch in placed), self._clock()
-        await self._commit(replace(commit, set=commit.set | fields), checkpoint, fields)
+        await self._stand.commit(replace(commit, set=commit.set | fields), checkpoint, fields)
         counted = commit.add.get("applied", 0), commit.add.get("duplicates", 0)
         return Done(*counted, commit.seq - checkpoint.seq, 0, commit.seq > checkpoint.seq)
 
@@ -351,7 +322,7 @@ class Bucket:
             reached, commit = await self._reach(due, plan)
             if not reached:
                 return Done()
-            await self._commit(commit, checkpoint, {})
+            await self._stand.commit(commit, checkpoint, {})
             return Done(0, 0, commit.seq - checkpoint.seq, len(reached), commit.seq > checkpoint.seq)
 
     async def renew(self) -> Done:
@@ -367,47 +338,16 @@ class Bucket:
                 return (await self._planner.renewal(checkpoint, profiles, now)).commit(checkpoint.version, fields)
 
             reached, commit = await self._reach(profiles, plan)
-            await self._commit(commit, checkpoint, fields)
+            await self._stand.commit(commit, checkpoint, fields)
             return Done(0, 0, commit.seq - checkpoint.seq, max(len(reached), 1), commit.seq > checkpoint.seq)
-
-    # --- commits -----------------------------------------------------------------------------------------------------
 
     async def settle(self, place: Place) -> None:
         """Go on there."""
         async with self.lock:
             checkpoint = await self.open()
-            fields = _begun(checkpoint, {"next": place.next})
+            fields = begun(checkpoint, {"next": place.next})
             fields |= {f"s:{source}": -1 for source in place.forget}
             fields |= {f"t:{topic}": code for topic, code in place.topics.items()}
             commit = (await self._planner.nothing(checkpoint, self.now())).commit(checkpoint.version, fields)
-            await self._commit(replace(commit, add=commit.add | {"lost": place.lost}), checkpoint, fields)
-            self._drop()
-
-    async def _commit(self, commit: Commit, before: Checkpoint, fields: dict[str, int]) -> None:
-        try:
-            version = await self._store.commit(commit)
-        except BaseException:  # refused, or perhaps written: only the store knows; a cancelled task knows least
-            self._drop()
-            raise
-        self.checkpoint = replace(
-            before,
-            version=version,
-            seq=commit.seq,
-            next=fields.get("next", before.next),
-            rules=fields.get("rules", before.rules),
-            renewed=fields.get("renewed", before.renewed),
-            cuts=fields.get("cuts", before.cuts),
-            applied=before.applied + commit.add.get("applied", 0),
-            duplicates=before.duplicates + commit.add.get("duplicates", 0),
-            offsets=before.offsets | {name[2:]: at for name, at in fields.items() if name.startswith("s:")},
-            clocks=before.clocks | {name[2:]: at for name, at in fields.items() if name.startswith("c:")},
-        )
-        self._reached, self._version = max(self._reached, self.checkpoint.next), version
-
-
-def _begun(checkpoint: Checkpoint, fields: dict[str, int]) -> dict[str, int]:
-    """Fields of a bucket's first commit say by which rules it begins: it holds nobody whom older ones decided."""
-    if checkpoint.version:
-        return fields
-    rules = fields.get("rules", checkpoint.rules)
-    return fields | {"rules": rules, "renewed": rules}
+            await self._stand.commit(replace(commit, add=commit.add | {"lost": place.lost}), checkpoint, fields)
+            self._stand.drop()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from profiles import inputs
-from profiles.clock import zone
+from profiles.clock import NEVER, zone
 from profiles.intake import Event
 from profiles.kinds import Kind
 from tests.laws.lives import END, events, keyed
@@ -49,11 +49,11 @@ def test_any_stops_on_the_way_give_the_same_order(
     first = min(event.time for source in sources for event in source)
     cursors: dict[str, int] = {}
     taken: list[tuple[int, int]] = []
-    for until in [*(first + stop for stop in stops), END]:
+    for until in [*(first + stop for stop in stops), NEVER]:
         work = inputs.gather(records, cursors, HERE, until=until)
         taken += zip(work.events.time.tolist(), work.events.key.tolist(), strict=True)
         cursors |= work.cursors
-    at_once = inputs.gather(records, {}, HERE, until=END)
+    at_once = inputs.gather(records, {}, HERE, until=NEVER)
     assert taken == list(zip(at_once.events.time.tolist(), at_once.events.key.tolist(), strict=True))
     assert [time for time, _ in taken] == sorted(time for time, _ in taken)
     assert len(taken) == sum(len(source) for source in sources)
