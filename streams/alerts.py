@@ -85,9 +85,14 @@ class AlertDesk:
         """The ``seq`` of the last transition of this bucket that is done; reading may start after it."""
         return await self._desk.cursor(bucket)
 
-    async def begin(self, buckets: Sequence[int]) -> dict[int, int]:
-        """Where to read on in these buckets' logs of transitions; logs that were never read are left out."""
+    async def begin(self, buckets: Sequence[int], read: Mapping[int, int]) -> dict[int, int]:
+        """Where to read on in these buckets' logs of transitions; logs that were never read are left out.
+
+        ``read``: how far each was read as Kafka knows, which is never further than the store says, unless it is older.
+        """
         self._places = await self._desk.places(buckets)
+        if any(read.get(bucket, 0) > place for bucket, place in self._places.items()):
+            await self._desk.doubt(self._clock())
         return dict(self._places)
 
     async def gone_back(self, buckets: Sequence[int]) -> dict[int, int]:
@@ -96,6 +101,8 @@ class AlertDesk:
         older = {
             bucket: stored.get(bucket, 0) for bucket in buckets if stored.get(bucket, 0) < self._places.get(bucket, 0)
         }
+        if older:
+            await self._desk.doubt(self._clock())
         self._places |= older
         return older
 

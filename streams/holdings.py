@@ -65,13 +65,16 @@ class Holdings:
             learning = partial(parts.places.of_learner, parts.learner)
             found.append((SAMPLES, 0, await self._patiently("learner", learning)))
         self._alerting = [number for topic, number in ours if topic == TRANSITIONS]
-        known = await self._patiently("alert desk", partial(parts.desk.begin, self._alerting))
+        others = [place for place in ours if place[0] not in (PROFILE_INPUTS, SAMPLES)]
+        committed = await self._patiently(
+            "committed offsets", partial(asyncio.to_thread, begins, self._settings, others)
+        )
+        read = {number: at for (topic, number), at in committed.items() if topic == TRANSITIONS}
+        known = await self._patiently("alert desk", partial(parts.desk.begin, self._alerting, read))
         alerting = await self._patiently("transitions", partial(parts.places.of_alerts, known))
         found += [(TRANSITIONS, number, at) for number, at in alerting.items()]
-        stored = {(topic, partition): at for topic, partition, at in found}
-        committed = partial(asyncio.to_thread, begins, self._settings, [place for place in ours if place not in stored])
-        parts.reading.begin(await self._patiently("committed offsets", committed))
-        parts.reading.begin({place: at for place, at in stored.items() if place[0] != PROFILE_INPUTS})
+        stored = {(topic, number): at for topic, number, at in found if topic != PROFILE_INPUTS}
+        parts.reading.begin(committed | stored)
         return found
 
     def release(self, numbers: set[int]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from profiles.clock import DAY, MINUTE, SECOND, ManualClock
 from profiles.deliveries import LADDER, SMS, lane_of
 from profiles.reasons import REASONS
+from profiles.store import keys
 from profiles.store.client import Client
 from profiles.store.desk import Desk, Verdict
 from profiles.store.desk_reads import DeskReads
@@ -87,6 +88,23 @@ async def test_the_end_of_an_alert_waits_for_its_beginning_that_is_on_the_wire(
     assert await Desk(redis).claim(lane_of(url), NOW + LEASE - 1, LEASE, 8) == []
     [end] = await Desk(redis).claim(lane_of(url), NOW + LEASE, LEASE, 8)
     assert (beginning.verb, end.verb) == ("raised", "resolved")
+
+
+@pytest.mark.parametrize(("went_back", "told"), [(False, []), (True, ["resolved"])])
+async def test_who_may_have_heard_of_an_alert_hears_of_its_end(
+    opened: Open, redis: Client, *, went_back: bool, told: list[str]
+) -> None:
+    """A store that came back older takes what was delivered for never tried."""
+    url = "http://127.0.0.1:1/"
+    desk = opened(webhook_urls=(url,))
+    await desk.handle(0, [], then=7)
+    if went_back:
+        await desk.handle(0, [lapse(1)], then=8)
+        await redis.delete(*[key async for key in redis.scan_iter(f"{keys.ALERTS}*")])
+        assert await desk.gone_back([0]) == {0: 0}
+    await desk.handle(0, [lapse(1)], then=8)
+    await desk.handle(0, [recovery(2)], then=9)
+    assert [one.verb for one in await Desk(redis).claim(lane_of(url), NOW + LEASE, LEASE, 8)] == told
 
 
 # --- SMS: at most once -------------------------------------------------------------------------------------------------

@@ -91,14 +91,14 @@ def test_a_store_that_is_away_is_503_and_comes_back_by_itself(store: Store, shop
 
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
 def test_the_api_starts_without_a_store_and_says_so(scheme: str) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as nobody:
-        port = nobody.getsockname()[1]
-    settings = Settings(redis=f"{scheme}://127.0.0.1:{port}/0", api_port=0, api_keys="k=admin")
-    with serving(settings) as url, httpx.Client(base_url=url, trust_env=False, headers={"X-Api-Key": "k"}) as http:
-        assert http.get("/healthz").json() == {"status": "alive"}
-        assert http.get("/readyz").status_code == 503
-        assert http.get("/v1/profiles/u-1").json()["code"] == "store_unavailable"
-        assert http.get("/v1/alerts").json()["code"] == "store_unavailable"
+    with closing(socket.socket()) as nobody:  # bound, so that nobody else gets the port, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        settings = Settings(redis=f"{scheme}://127.0.0.1:{nobody.getsockname()[1]}/0", api_port=0, api_keys="k=admin")
+        with serving(settings) as url, httpx.Client(base_url=url, trust_env=False, headers={"X-Api-Key": "k"}) as http:
+            assert http.get("/healthz").json() == {"status": "alive"}
+            assert http.get("/readyz").status_code == 503
+            assert http.get("/v1/profiles/u-1").json()["code"] == "store_unavailable"
+            assert http.get("/v1/alerts").json()["code"] == "store_unavailable"
 
 
 def test_a_fault_of_ours_tells_its_request_id_and_nothing_else(shop: Shop, http: httpx.Client) -> None:

@@ -20,6 +20,7 @@ local QUEUE, FIRST = KEYS[14], 15
 
 local FEED_CAP, LEDGER_CAP, DEAD_CAP, INDEX_CAP = '100000', '100000', '10000', 200000
 local DELIVERY_SECONDS, ALERT_SECONDS = 30 * 86400, 180 * 86400
+local DOUBT_MS = 86400 * 1000 -- so long after an older store came back nobody knows who has heard what
 
 local call = redis.call
 
@@ -65,7 +66,9 @@ local function wind_up(one, now)
     over(KEYS[one.key], KEYS[one.queue], one.id, 'withdrawn')
     note(one.withdrawn, one.counter)
   end
-  local heard = not state or tonumber(row[2]) > 0 -- what is no longer kept ended long ago
+  local older = tonumber(call('HGET', CURSOR, 'older') or '0')
+  -- What is no longer kept ended long ago; what an older store takes for never tried may have arrived.
+  local heard = not state or tonumber(row[2]) > 0 or tonumber(now) - older < DOUBT_MS
   if heard and one.ending then queue(one.ending, due) end
 end
 

@@ -83,6 +83,10 @@ class Desk:
         stored: Any = await self._redis.hmget(keys.ALERT_CURSOR, [f"{bucket}@" for bucket in buckets])
         return {bucket: int(place) for bucket, place in zip(buckets, stored, strict=True) if place is not None}
 
+    async def doubt(self, now: Millis) -> None:
+        """An older store came back: what it takes for never sent may have been."""
+        await self._redis.hset(keys.ALERT_CURSOR, "older", str(now))
+
     async def recall(self, bucket: int, asked: Asked) -> Memory:
         """What is known of the profiles that a batch is about.
 

@@ -25,7 +25,8 @@ Of all buckets:
     keys           hash    SHA-256 of an API key -> JSON: name, scopes
 
 Of the alert desk (one hash tag, so they change together):
-    {alerts}:cursor     hash    bucket -> seq of the last transition seen; `<bucket>@` -> offset to read next
+    {alerts}:cursor     hash    bucket -> seq of the last transition seen; `<bucket>@` -> offset to read next;
+                                `older` -> when an older state of these keys came back (ms)
     {alerts}:a:<id>     hash    one alert: as raised (JSON), its number, state, causes, deliveries; 180 days from its end
     {alerts}:all        zset    alert id -> its number, in the order of raising; capped
     {alerts}:in:<state> zset    the same of the alerts that are open, acknowledged or resolved (these capped)

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import httpx2
@@ -132,11 +133,15 @@ class Judge:
         """
         still, raised = self._ids(keys.alerts_in("open")), self._ids(keys.ALERT_ALL)
 
-        def known() -> bool:
+        def misheard() -> tuple[list[str], list[str]]:
             there = self._taken("open") - self._taken("resolved")
-            return still <= there and not raised & (there - still)
+            return sorted(still - there), sorted(raised & (there - still))
 
-        eventually(known, "the receiver knows what is open, and that the rest is over", seconds=HEAR_SECONDS)
+        try:
+            eventually(lambda: misheard() == ([], []), "", seconds=HEAR_SECONDS)
+        except AssertionError:
+            wrong = {one: self.shop.redis.hgetall(keys.alert(one)) for one in chain(*misheard())}
+            assert misheard() == ([], []), f"not heard of, not heard to be over: {wrong}"
         told = {(data["id"], data["profile"]) for data in self._bodies() if data["policy"] == "welcome"}
         assert Counter(who for _, who in told) == Counter(set(self.books.orders)), "nobody was welcomed twice"
 
