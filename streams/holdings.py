@@ -146,6 +146,8 @@ class Holdings:
 
     def overlooked(self, fetched: Mapping[Partition, int]) -> dict[Partition, int]:
         """Where to go back to, because what was fetched there never came to us."""
+        if self._patiently.waits:  # then nobody comes to look, and what was fetched lies in queues
+            return {}
         reading = self._parts.reading
         mine = {(PROFILE_INPUTS, number): bucket for number, bucket in self.buckets.items() if bucket.place >= 0}
         busy = {place for place, bucket in mine.items() if bucket.lock.locked()}

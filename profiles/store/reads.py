@@ -106,31 +106,32 @@ class ProfileReads:
 
     async def _sent(self, wanted: Wanted, checkpoints: Collection[int]) -> Stored:
         names = [(bucket, name) for bucket, some in wanted.items() for name in some]
-        if self._alone:
-            calls = [[(bucket, name) for name in some] for bucket, some in wanted.items() if some]
+        asked = [key for bucket, name in names for key in (keys.profile(bucket, name), keys.sidecar(bucket, name))]
+        together = len(wanted) == 1 or not self._alone  # one server does not mind which bucket a key is of
+        if names and together and not checkpoints:
+            blobs, answers = await self._client.mget(asked), list[Any]()
         else:
-            calls = [names] if names else []  # one server does not mind which bucket a key is of
-        if len(calls) == 1 and not checkpoints:
-            answers = [await self._client.mget(_keys(names))]
-        else:
-            answers = await self._together(calls, checkpoints)
-        blobs = [blob for found in answers[: len(calls)] for blob in found]
+            blobs, answers = await self._pipelined(asked, checkpoints)
         pairs = zip(blobs[::2], blobs[1::2], strict=True)
-        told = map(_checkpoint, answers[len(calls) :])
+        told = map(_checkpoint, answers)
         return Stored(
             {name: pair for (_, name), pair in zip(names, pairs, strict=True)},
             dict(zip(checkpoints, told, strict=True)),
         )
 
-    async def _together(self, calls: Sequence[Sequence[tuple[int, str]]], checkpoints: Collection[int]) -> list[Any]:
+    async def _pipelined(self, asked: Sequence[str], checkpoints: Collection[int]) -> tuple[list[Any], list[Any]]:
         """Checkpoints are asked for last: of what they count, a profile may know less, never more."""
         pipe: Any = self._client.pipeline(transaction=False)
-        for some in calls:
-            pipe.mget(_keys(some))
+        if self._alone:  # redis-py takes no MGET in a Cluster's pipeline
+            for key in asked:
+                pipe.get(key)
+        elif asked:
+            pipe.mget(asked)
         for bucket in checkpoints:
             pipe.hgetall(keys.checkpoint(bucket))
         answers: list[Any] = await pipe.execute()
-        return answers
+        of_customers, told = answers[: len(answers) - len(checkpoints)], answers[len(answers) - len(checkpoints) :]
+        return of_customers if self._alone else [blob for found in of_customers for blob in found], told
 
 
 def _all(asked: Iterable[Wanted]) -> dict[int, dict[str, None]]:
@@ -144,10 +145,6 @@ def _all(asked: Iterable[Wanted]) -> dict[int, dict[str, None]]:
 
 def _each(questions: Sequence[_Question]) -> list[int]:
     return sorted({bucket for each in questions for bucket in each.checkpoints})
-
-
-def _keys(names: Sequence[tuple[int, str]]) -> list[str]:
-    return [key for bucket, name in names for key in (keys.profile(bucket, name), keys.sidecar(bucket, name))]
 
 
 def _checkpoint(fields: dict[bytes, bytes]) -> Checkpoint:

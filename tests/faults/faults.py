@@ -125,7 +125,10 @@ def zombie(scene: Scene) -> None:
     name = scene.dice.choice(scene.workers)
     refused = scene.said("commit refused", name)
     for _ in range(ZOMBIES):
-        scene.moment()
+        scene.child(name).signal(signal.SIGSTOP)  # for so short that nobody minds, so that it has its hands full then
+        scene.moment(60)
+        scene.child(name).signal(signal.SIGCONT)
+        time.sleep(scene.dice.uniform(0.02, 0.2))
         frozen = system_clock()
         scene.child(name).signal(signal.SIGSTOP)
         try:
