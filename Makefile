@@ -25,7 +25,7 @@ help:
 demo: $(READY)
 	@$(BIN)/mien demo $(if $(ONCE),--once)
 
-# KAFKA, STORE and LANES reach the tests because make exports what its command line sets.
+# KAFKA, STORE, LANES and FAULTS_ROUNDS reach the tests because make exports what its command line sets.
 # Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis; JOBS=2.
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)

@@ -66,6 +66,7 @@ class Heard:
     samples: dict[int, list[Sample]] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
     alarming: dict[int, dict[int, Transition]] = field(default_factory=dict)  #: by bucket and number
+    taken_back: list[Transition] = field(default_factory=list)  #: by an older store
     names: dict[int, str] = field(default_factory=dict)  #: codes that were looked up
 
 
@@ -184,7 +185,7 @@ class Verification:
             pins += [await self._pin(bucket, later[at:to]) for at, to in _cuts(len(later))]
             self._read_log(log, max(pin.checkpoint.next for pin in pins))
         whole, latest = self._hear(told, pins), max((pin.checkpoint for pin in pins), key=lambda each: each.version)
-        self.report.left_out["messages that were taken back when an older Redis came back"] += told.forget(latest)
+        self._forget(told.forget(latest))
         self._heard.alarming[bucket] = self._concerning(told.by_seq.values())
         if not self._can_judge(log, pins):
             return
@@ -204,6 +205,10 @@ class Verification:
         self.report.left_out["repeats that came too late to be recognised, and count"] += (
             judge.repeats - judge.duplicates
         )
+
+    def _forget(self, taken_back: Sequence[Message]) -> None:
+        self.report.left_out["messages that were taken back when an older Redis came back"] += len(taken_back)
+        self._heard.taken_back += [each for each in taken_back if isinstance(each, Transition)]
 
     def _can_judge(self, log: BucketLog, pins: Sequence[Pin]) -> bool:
         checkpoint, where = pins[-1].checkpoint, f"profile-inputs/{log.bucket}"
@@ -316,6 +321,7 @@ class Verification:
         desk = await self._desk_now(before)
         rules = {r: rulers.book.alert_rules() for (r, c), rulers in self._rulers.items() if c == 0}
         judge = AlertJudge(desk, rules, int(shop.stale_hours * HOUR), shop.clock == "stream", self.report)
+        judge.taken_back(self._heard.taken_back)
         for bucket, known in heard.items():  # the desk may have gone on since: it has read what it has decided about
             later = (read_message(TRANSITIONS, each.value) for each in self._topics.more(TRANSITIONS, bucket))
             stored = await self._store.checkpoint(bucket)

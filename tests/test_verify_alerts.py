@@ -34,7 +34,13 @@ def refused(reason: str, detail: str = "tier churn_warning") -> LedgerLine:
     return LedgerLine("1-0", NOW, "refused", reason, "", "", "a", "churn_rescue", "", detail)
 
 
-def judged(transitions: list[Transition], alerts: list[Alert], ledger: list[LedgerLine], **other: Any) -> Report:
+def judged(
+    transitions: list[Transition],
+    alerts: list[Alert],
+    ledger: list[LedgerLine],
+    taken_back: tuple[Transition, ...] = (),
+    **other: Any,
+) -> Report:
     told = {f"{one.outcome}:{one.reason}": 0 for one in ledger}
     for one in ledger:
         told[f"{one.outcome}:{one.reason}"] += 1
@@ -48,6 +54,7 @@ def judged(transitions: list[Transition], alerts: list[Alert], ledger: list[Ledg
         "now": NOW + HOUR,
     }
     judge = AlertJudge(Desk(**{**usual, **other}), {1: RULES}, DAY, False, Report())
+    judge.taken_back(taken_back)
     judge.bucket(0, transitions)
     judge.rest()
     return judge.report
@@ -115,3 +122,18 @@ def test_raising_or_sending_twice_is_found() -> None:
     found = judged([ENTER], [alert()], [sent, sent], raised=[alert().id] * 2)
     assert found.by_kind == {"alert": 1, "delivery": 1}
     assert judged([ENTER], [alert()], [], counts={"raised": 2}).by_kind == {"alert": 1}
+
+
+STALE = moved(1, "churn_warning", "ordinary", clock=NOW + 2 * DAY)
+
+
+@pytest.mark.parametrize("ledger", [["stale"], ["stale", "stale"], ["episode_open", "stale"]])
+def test_the_ledger_may_tell_what_an_older_store_took_back(ledger: list[str]) -> None:
+    """It may be on another node of a Cluster, that lost nothing."""
+    found = judged([STALE], [], [refused(reason) for reason in ledger], taken_back=(STALE,))
+    assert found.by_kind == {}
+
+
+def test_no_more_refusals_are_forgiven_than_were_taken_back() -> None:
+    found = judged([STALE], [], [refused("stale")] * 3, taken_back=(STALE,))
+    assert found.examples["alert"][0].stored == "1 refusals too many"

@@ -41,17 +41,15 @@ class Told:
         for _, sent in outbox:
             self.hear(read_message(each.topic, each.value) for each in sent)
 
-    def forget(self, checkpoint: Checkpoint) -> int:
-        """Drop what an older state of Redis took back, it was decided anew under higher numbers; returns how many.
+    def forget(self, checkpoint: Checkpoint) -> list[Message]:
+        """Drop, and return, what an older state of Redis took back; it was decided anew under higher numbers.
 
         What is said after the checkpoint is not known to be taken back.
         """
         back = [seq for seq in self.by_seq if seq <= checkpoint.seq and checkpoint.took_back(seq)]
-        for seq in back:
-            del self.by_seq[seq]
         self.otherwise -= set(back)
         self.__dict__.pop("by_profile", None)
-        return len(back)
+        return [self.by_seq.pop(seq) for seq in back]
 
     @cached_property
     def by_profile(self) -> dict[str, list[Message]]:

@@ -362,3 +362,4 @@ FAULTS: Final = (
     Fault(deaf_hook),
     Fault(kill_api),
 )
+QUICK: Final = tuple(fault for fault in FAULTS if fault.inject in {kill_workers, store_dies, roll_back, full_store})

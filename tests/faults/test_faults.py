@@ -1,6 +1,7 @@
 """Whatever dies, no event is lost, none is counted twice, and every alert leaves once.
 
 SEED chooses the moments, FAULTS_ROUNDS how often everything happens, in another order each time (`make faults`).
+Without it only the quickest faults happen, once: that is their part of `make test`.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from typing import Final
 import pytest
 
 from tests.e2e.stacks import Stack
-from tests.faults.faults import FAULTS, Fault, Scene, poison, store_dies_and_all_is_quiet
+from tests.faults.faults import FAULTS, QUICK, Fault, Scene, poison, store_dies_and_all_is_quiet
 from tests.faults.judge import Judge
 from tests.faults.load import Load
 from tests.hook_receiver import Receiver
 
 SEED: Final = int(os.environ.get("SEED", "1"))
-ROUNDS: Final = int(os.environ.get("FAULTS_ROUNDS", "1"))
+ROUNDS: Final = int(os.environ.get("FAULTS_ROUNDS", "0"))
 
 
 def rounds() -> list[tuple[str, Fault]]:
     """Every fault once a round; the rounds after the first are shuffled."""
-    found = []
+    found = [] if ROUNDS else [(f"quick-{fault.name}", fault) for fault in QUICK]
     for number in range(ROUNDS):
         order = list(FAULTS)
         if number:
