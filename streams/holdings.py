@@ -7,6 +7,7 @@ Must not know: Faust, what is done with records.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from streams.watchdog import Watchdog
 R = TypeVar("R")
 log = structlog.get_logger("mien")
 BEAT_EVERY = 2 * SECOND
+LOOKS = 3  #: after so many the log really has no record there; one look may just have been too short
 
 
 class Holdings:
@@ -46,6 +48,7 @@ class Holdings:
         self._names_known = 0
         self._watchdog = Watchdog()
         self._overlooked = Overlooked()
+        self._empty: Counter[tuple[Partition, int]] = Counter()  #: how often an offset was found to have no record
 
     # --- rebalances --------------------------------------------------------------------------------------------------
 
@@ -144,7 +147,7 @@ class Holdings:
         _rewinding(PROFILE_INPUTS, number, behind, "an older store came back")
         return True
 
-    def overlooked(self, fetched: Mapping[Partition, int]) -> dict[Partition, int]:
+    async def overlooked(self, fetched: Mapping[Partition, int]) -> dict[Partition, int]:
         """Where to go back to, because what was fetched there never came to us."""
         if self._patiently.waits:  # then nobody comes to look, and what was fetched lies in queues
             return {}
@@ -153,10 +156,21 @@ class Holdings:
         busy = {place for place, bucket in mine.items() if bucket.lock.locked()}
         read = {place: at for place, at in reading.places.items() if place in fetched}
         busy |= read.keys() if reading.busy else set()
-        found = self._overlooked.look(fetched, {place: mine[place].place for place in mine} | read, busy)
+        suspects = self._overlooked.look(fetched, {place: mine[place].place for place in mine} | read, busy)
+        found = {place: at for place, at in suspects.items() if await self._is_there(place, at, fetched[place])}
         for (topic, partition), wanted in found.items():
             _rewinding(topic, partition, wanted, "it never came")
         return found
+
+    async def _is_there(self, place: Partition, wanted: int, fetched: int) -> bool:
+        """Whether the log has a record there; markers of transactions have offsets and are none."""
+        if self._empty[place, wanted] >= LOOKS:
+            return False
+        there = await self._patiently("look for records", partial(self._parts.next_of, *place, wanted))
+        if there is not None and there < fetched:
+            return True
+        self._empty[place, wanted] += 1
+        return False
 
     async def keep_moving(self, *, flows: bool) -> None:
         """See that records flow, and that no bucket of ours stands still beside its log.

@@ -54,6 +54,19 @@ class Lookup:
                 return Found(max(start, offset), start)
             return Found(record.offset, start)
 
+    async def next(self, topic: str, partition: int, offset: int) -> int | None:
+        """Offset of the first record at an offset or after it; None if it is gone, or none came within a second.
+
+        Raises:
+            KafkaError: Kafka does not answer now.
+        """
+        async with self._at(topic, partition, offset) as (consumer, place):
+            try:
+                found = await asyncio.wait_for(consumer.getone(place), 1.0)
+            except (TimeoutError, OffsetOutOfRangeError):
+                return None
+            return int(found.offset)
+
     @asynccontextmanager
     async def _at(self, topic: str, partition: int, offset: int) -> AsyncIterator[tuple[Any, Any]]:
         place = TopicPartition(topic, partition)

@@ -6,6 +6,7 @@ Knows: which part needs which.  Must not know: when any of them is used.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx2
@@ -48,6 +49,7 @@ class Parts:
     aside: Quarantine
     places: Places
     reading: Reading
+    next_of: Callable[[str, int, int], Awaitable[int | None]]  #: the first record of a log from an offset on, if any
     bell: Bell
     topics: tuple[str, ...]  #: event topics that are read
     sources: int  #: their partitions, all together
@@ -90,6 +92,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         aside=aside,
         places=Places(settings, bell),
         reading=Reading(lookup.first, patiently, bell, accept_loss=settings.accept_loss),
+        next_of=lookup.next,
         bell=bell,
         topics=topics,
         sources=sum([len(await producer.partitions_for(topic)) for topic in topics]),

@@ -227,7 +227,7 @@ class Worker:
     async def overlooked(self, fetched: Mapping[Partition, int]) -> dict[Partition, int]:
         """Where to go back to, because what was fetched there never came to us."""
         await self.ready()
-        return self._holdings.overlooked(fetched)
+        return await self._holdings.overlooked(fetched)
 
     async def keep_moving(self, *, flows: bool) -> None:
         """See that records flow, and that no bucket of ours stands still beside its log.
