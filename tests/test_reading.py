@@ -126,6 +126,8 @@ def test_a_record_is_found_in_its_log(own_broker: str) -> None:
     assert asyncio.run(lookup.value(topic, 0, 1)) == b"b"
     assert asyncio.run(lookup.value(topic, 0, 9)) is None
     assert asyncio.run(lookup.first(topic, 0, 1)) == Found(1, 0)
+    assert asyncio.run(lookup.next(topic, 0, 2)) == 2
+    assert asyncio.run(lookup.next(topic, 0, 3)) is None
 
 
 def test_what_the_group_has_committed_is_where_it_begins(own_broker: str) -> None:
