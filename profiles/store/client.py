@@ -7,7 +7,8 @@ Must not know: key names, what is stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha1
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -15,11 +16,13 @@ import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import MovedError, NoScriptError, RedisClusterException
+from redis.exceptions import MovedError, NoScriptError, RedisClusterException, RedisError
 from redis.retry import Retry
 
+from profiles.errors import StoreDown
 from profiles.store.address import WrongStore, address
 from profiles.store.cluster import Cluster, meant
+from profiles.store.reach import away
 
 Client: TypeAlias = redis.asyncio.Redis | Cluster
 Blocking: TypeAlias = redis.Redis | RedisCluster
@@ -27,6 +30,24 @@ ABREAST: Final = 16  #: calls of one caller under way at once
 T = TypeVar("T")
 R = TypeVar("R")
 A_CLUSTER: Final = "MIEN_REDIS names one server, but that is a node of a Cluster: write redis+cluster://host:port"
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Turn what the network and a full or starting server do into ``StoreDown``; anything else is a bug and stays.
+
+    Raises:
+        StoreDown: Redis does not answer now.
+        WrongStore: MIEN_REDIS is for another kind of store.
+    """
+    try:
+        yield
+    except MovedError:
+        raise WrongStore(A_CLUSTER) from None
+    except (RedisError, RedisClusterException, OSError) as error:
+        if isinstance(error, OSError) or away(error):
+            raise StoreDown(str(error)) from error
+        raise
 
 
 def connect(url: str, timeout: float = 5.0) -> Client:

@@ -14,15 +14,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis.exceptions import MovedError, RedisClusterException, RedisError
-
-from profiles.errors import StoreDown
 from profiles.store import keys
-from profiles.store.address import WrongStore
 from profiles.store.base import Checkpoint, from_fields
-from profiles.store.client import A_CLUSTER, Client
+from profiles.store.client import Client, reaching
 from profiles.store.cluster import Cluster
-from profiles.store.reach import away
 
 Blobs = tuple[bytes | None, bytes | None]  #: a customer's profile and sidecar
 Wanted = Mapping[int, Collection[str]]  #: customers by bucket
@@ -95,14 +90,8 @@ class ProfileReads:
                 each.answer.set_result(found)
 
     async def _ask(self, wanted: Wanted, checkpoints: Collection[int]) -> Stored:
-        try:
+        with reaching():
             return await self._sent(wanted, checkpoints)
-        except MovedError:
-            raise WrongStore(A_CLUSTER) from None
-        except (RedisError, RedisClusterException, OSError) as error:
-            if isinstance(error, OSError) or away(error):
-                raise StoreDown(str(error)) from error
-            raise
 
     async def _sent(self, wanted: Wanted, checkpoints: Collection[int]) -> Stored:
         names = [(bucket, name) for bucket, some in wanted.items() for name in some]

@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
-from redis.exceptions import MovedError, RedisClusterException, RedisError
 
-from profiles.errors import Stale, StoreDown
+from profiles.errors import Stale
 from profiles.store import keys
-from profiles.store.address import WrongStore
 from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Message, from_fields
-from profiles.store.client import A_CLUSTER, Client, Script, connect
-from profiles.store.reach import away
+from profiles.store.client import Client, Script, connect, reaching
 
 __all__ = ["RedisStore", "connect"]
 COMMIT = (Path(__file__).parent / "commit.lua").read_text(encoding="utf-8")
@@ -34,18 +31,12 @@ _unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes, bytes]]).decode
 def _reaching(
     call: Callable[Concatenate[RedisStore, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate[RedisStore, P], Coroutine[Any, Any, R]]:
-    """Turn what the network and a full or starting server do into ``StoreDown``; anything else is a bug and stays."""
+    """A call of the store, within ``reaching``."""
 
     @wraps(call)
     async def bounded(self: RedisStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
+        with reaching():
             return await call(self, *args, **kwargs)
-        except MovedError:
-            raise WrongStore(A_CLUSTER) from None
-        except (RedisError, RedisClusterException, OSError) as error:
-            if isinstance(error, OSError) or away(error):
-                raise StoreDown(str(error)) from error
-            raise
 
     return bounded
 
