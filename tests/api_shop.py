@@ -31,6 +31,7 @@ from tests.processes import eventually
 
 R = TypeVar("R")
 BUCKETS = 3
+NOW = 1_760_000_000_000  #: a fixed moment
 SOURCE = "events.test"
 TAGS = Path(__file__).with_name("api_tags.yaml")
 RULES = {("tier", "churn_warning"): AlertRule("churn_rescue", Text("流失预警", "churn warning"), Text("致电", "call"))}

@@ -9,20 +9,9 @@ import httpx
 import pytest
 
 from profiles.clock import HOUR, ManualClock
-from tests.api_shop import Shop, serving
+from tests.api_shop import NOW, Shop, serving
 
-NOW = 1_760_000_000_000
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
-
-
-@pytest.fixture
-def shop(redis_url: str, clock: ManualClock) -> Iterator[Shop]:
-    with Shop(redis_url, clock) as opened:
-        yield opened.open()
+pytest_plugins = ["tests.api_fixtures"]
 
 
 @pytest.fixture

@@ -14,22 +14,11 @@ from profiles.access import SCOPES, UnknownScope, digest
 from profiles.clock import SECOND, ManualClock
 from profiles.store import keys
 from profiles.store.access import list_keys, make_key, revoke_key
-from tests.api_shop import Shop, page, serving
+from tests.api_shop import NOW, Shop, page, serving
 
-NOW = 1_760_000_000_000
+pytest_plugins = ["tests.api_fixtures"]
 FIXED = "from-the-settings-of-this-test"
 OPEN = {"/healthz", "/readyz"}
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
-
-
-@pytest.fixture
-def shop(redis_url: str, clock: ManualClock) -> Iterator[Shop]:
-    with Shop(redis_url, clock) as opened:
-        yield opened.open()
 
 
 @pytest.fixture

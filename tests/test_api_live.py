@@ -30,20 +30,9 @@ from profiles.store.registry import Registry
 from tests.api_shop import BUCKETS, Shop, order, page, serving
 from tests.processes import eventually
 
-NOW = 1_760_000_000_000
+pytest_plugins = ["tests.api_fixtures"]
 
 Events = Iterator[ServerSentEvent]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
-
-
-@pytest.fixture
-def shop(redis_url: str, clock: ManualClock) -> Iterator[Shop]:
-    with Shop(redis_url, clock) as opened:
-        yield opened.open()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,18 +15,7 @@ from profiles.store.cluster import Cluster
 from profiles.store.registry import Registry
 from tests.api_shop import Shop, order, page, serving
 
-NOW = 1_760_000_000_000
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
-
-
-@pytest.fixture
-def shop(redis_url: str, clock: ManualClock) -> Iterator[Shop]:
-    with Shop(redis_url, clock) as opened:
-        yield opened.open()
+pytest_plugins = ["tests.api_fixtures"]
 
 
 @pytest.fixture
