@@ -13,7 +13,7 @@ Must not know: anything the parts know.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -25,6 +25,8 @@ from profiles.logs import to_stderr
 from profiles.settings import load
 from streams.batches import PassThrough
 from streams.framework import faust_app, rewind
+from streams.inboxes import Inboxes, Work
+from streams.overlooked import Partition
 from streams.patience import EXIT_RESTART, leave, surely
 from streams.topics import PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
 from streams.transport import FetchConsumer
@@ -47,47 +49,69 @@ def _topic(*names: str) -> Any:
     return app.topic(*names, schema=raw)
 
 
-async def _read(fetch: Any, work: Callable[[Any], Awaitable[int | None]]) -> None:
-    """Let the worker have a fetch, and go back if it is not the next one."""
-    wanted = await surely(worker.read(fetch.value, work))
-    if wanted is not None:
-        await rewind(app, fetch.message.topic, fetch.message.partition, wanted)
+async def _back(topic: str, partition: int, wanted: int) -> None:
+    await rewind(app, topic, partition, wanted)
+
+
+def _hold(place: Partition, held: bool) -> None:
+    (app.consumer.pause_partitions if held else app.consumer.resume_partitions)({TP(*place)})
+
+
+def _inboxes(work: Work) -> Inboxes:
+    async def sure(records: Sequence[Any]) -> int | None:
+        return await surely(work(records))
+
+    return Inboxes(sure, _back, _hold)
+
+
+events = _inboxes(lambda records: worker.read(records, worker.intake))
+updates = _inboxes(worker.update)
+transitions = _inboxes(lambda records: worker.read(records, worker.alert))
+samples = _inboxes(lambda records: worker.read(records, worker.learn))
+INBOXES = events, updates, transitions, samples
 
 
 @app.agent(_topic(*reads))
 async def intake(fetches: Any) -> None:
     """Read what apps sent and hand it to the bucket of each customer."""
     async for fetch in fetches.events():
-        await _read(fetch, worker.intake)
+        events.put(fetch.value)
 
 
-@app.agent(_topic(PROFILE_INPUTS), isolated_partitions=True)
+@app.agent(_topic(PROFILE_INPUTS))
 async def update(fetches: Any) -> None:
     """Fold, decide, commit: one bucket a partition."""
     async for fetch in fetches.events():
-        wanted = await surely(worker.update(fetch.message.partition, fetch.value))
-        if wanted is not None:
-            await rewind(app, PROFILE_INPUTS, fetch.message.partition, wanted)
+        updates.put(fetch.value)
 
 
 @app.agent(_topic(TRANSITIONS))
 async def alerts(fetches: Any) -> None:
     """Turn transitions into alerts."""
     async for fetch in fetches.events():
-        await _read(fetch, worker.alert)
+        transitions.put(fetch.value)
 
 
 @app.agent(_topic(SAMPLES))
 async def learn(fetches: Any) -> None:
     """Learn cut points from samples."""
     async for fetch in fetches.events():
-        await _read(fetch, worker.learn)
+        samples.put(fetch.value)
 
 
 @app.on_partitions_revoked.connect
 async def revoked(_: Any, revoked: Any, *__: Any, **___: Any) -> None:
-    """Let go of buckets that somebody else will write."""
+    """Let go of what somebody else will read and write."""
+    for inboxes in INBOXES:
+        inboxes.release({(tp.topic, tp.partition) for tp in revoked})
     worker.release({tp.partition for tp in revoked if tp.topic == PROFILE_INPUTS})
+
+
+@app.on_before_shutdown.connect
+async def ending(*_: Any, **__: Any) -> None:
+    """What waits is left to whoever comes next."""
+    for inboxes in INBOXES:
+        inboxes.close()
 
 
 @app.on_rebalance_complete.connect
@@ -121,7 +145,9 @@ async def look_back() -> None:
 
     async def look() -> None:
         if app.consumer.flow_active and not app.rebalancing:
-            for (topic, partition), wanted in (await worker.overlooked(await app.consumer.fetched())).items():
+            busy = set().union(*(inboxes.busy() for inboxes in INBOXES))
+            found = await worker.overlooked(await app.consumer.fetched(), busy)
+            for (topic, partition), wanted in found.items():
                 await rewind(app, topic, partition, wanted)
 
     await _every(2.0, look)

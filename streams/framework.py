@@ -9,6 +9,7 @@ What these settings promise is pinned in ``tests/contract``: an upgrade of Faust
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable
 from typing import Any, Final
@@ -22,6 +23,17 @@ from streams.batches import FetchScheduler
 from streams.transport import FetchTransport, PromptTransport
 
 SETTLED: Final = 0.1  #: seconds; many turns of the loop, where Faust needs about three
+
+
+class QuietWorker(faust.Worker):
+    """Leaves the root logger at the level that was asked for.
+
+    Faust lowers it to DEBUG from WARNING upwards, so that a spinner can turn with every line: each library then writes
+    thousands of lines a second that nobody reads.
+    """
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        """No spinner."""
 
 
 def faust_app(settings: Settings, reads: Iterable[str] = ()) -> faust.App:
@@ -42,6 +54,7 @@ def faust_app(settings: Settings, reads: Iterable[str] = ()) -> faust.App:
         settings.group,
         broker=[f"kafka://{server.strip()}" for server in settings.broker.split(",")],
         store="memory://",
+        Worker=QuietWorker,
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,

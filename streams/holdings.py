@@ -147,15 +147,14 @@ class Holdings:
         _rewinding(PROFILE_INPUTS, number, behind, "an older store came back")
         return True
 
-    async def overlooked(self, fetched: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Where to go back to, because what was fetched there never came to us."""
+    async def overlooked(self, fetched: Mapping[Partition, int], busy: set[Partition]) -> dict[Partition, int]:
+        """Where to go back to, because what was fetched there never came to us; ``busy``: it came, and waits."""
         if self._patiently.waits:  # then nobody comes to look, and what was fetched lies in queues
             return {}
         reading = self._parts.reading
         mine = {(PROFILE_INPUTS, number): bucket for number, bucket in self.buckets.items() if bucket.place >= 0}
-        busy = {place for place, bucket in mine.items() if bucket.lock.locked()}
+        busy = busy | {place for place, bucket in mine.items() if bucket.lock.locked()}
         read = {place: at for place, at in reading.places.items() if place in fetched}
-        busy |= read.keys() if reading.busy else set()
         suspects = self._overlooked.look(fetched, {place: mine[place].place for place in mine} | read, busy)
         found = {place: at for place, at in suspects.items() if await self._is_there(place, at, fetched[place])}
         for (topic, partition), wanted in found.items():

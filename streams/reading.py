@@ -33,7 +33,6 @@ class Reading:
         self._bell = bell
         self._accept_loss = accept_loss
         self._next: dict[Partition, int] = {}
-        self._busy = 0
 
     def begin(self, places: Mapping[Partition, int]) -> None:
         """Reading goes on here."""
@@ -48,11 +47,6 @@ class Reading:
         """The next record of every partition."""
         return self._next
 
-    @property
-    def busy(self) -> bool:
-        """Whether records are being worked on: those of other partitions may have to wait for that."""
-        return self._busy > 0
-
     async def read(self, records: Sequence[Any], work: Callable[[Sequence[Any]], Awaitable[int | None]]) -> int | None:
         """Do the work; or return where to go back to, with nothing done, if records were passed over.
 
@@ -61,13 +55,6 @@ class Reading:
         Raises:
             Stop: records are gone that nobody has read, and nobody said that this is accepted.
         """
-        self._busy += 1
-        try:
-            return await self._read(records, work)
-        finally:
-            self._busy -= 1
-
-    async def _read(self, records: Sequence[Any], work: Callable[[Sequence[Any]], Awaitable[int | None]]) -> int | None:
         place = records[0].topic, records[0].partition
         wanted: int = self._next.get(place, records[0].offset)
         if records[0].offset > wanted and await self._is_there(place, wanted, records[0].offset):

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from profiles.store.base import Message, ProfileStore
-from streams.patience import Patience
+from streams.patience import Patience, surely
 from streams.topics import TRANSITIONS
 
 GROUPS = 20  #: commits published between two looks at the outbox
@@ -28,20 +28,21 @@ class Relay:
         self._producer = producer
         self._patiently = patiently
         self._waiting: set[int] = set()
-        self._wake = asyncio.Event()
+        self._draining: dict[int, asyncio.Task[None]] = {}
 
     def wake(self, bucket: int) -> None:
-        """There may be something in this bucket's outbox."""
+        """There may be something in this bucket's outbox: see to it soon.  No bucket waits for another."""
         self._waiting.add(bucket)
-        self._wake.set()
+        if bucket not in self._draining:
+            self._draining[bucket] = asyncio.create_task(surely(self._see_to(bucket)))
 
-    async def run(self) -> None:
-        """Publish for ever; buckets take turns."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                await self.drain(self._waiting.pop())
+    async def _see_to(self, bucket: int) -> None:
+        try:
+            while bucket in self._waiting:
+                self._waiting.discard(bucket)
+                await self.drain(bucket)
+        finally:
+            del self._draining[bucket]
 
     async def drain(self, bucket: int) -> None:
         """Empty one outbox."""
@@ -52,6 +53,8 @@ class Relay:
             messages = [message for _, group in groups for message in group]
             await self._patiently("publish outbox", partial(self._publish, bucket, messages))
             await self._patiently("trim outbox", partial(self._store.published, bucket, groups[-1][0]))
+            if len(groups) < GROUPS:
+                return  # whoever commits more wakes us again
 
     async def _publish(self, bucket: int, messages: list[Message]) -> None:
         """All of them, in order, in as few batches as they fit into; returns when Kafka has every one."""

@@ -46,7 +46,7 @@ class Worker:
         self._patiently = Patience(lambda error: isinstance(error, faults) or away(error))
         self._starting: asyncio.Task[None] | None = None
         self._alerting_by = 0  #: version of the rules that the alert desk knows
-        self._relaying: asyncio.Task[None] | None = None
+        self._started = False
 
     async def ready(self) -> Parts:
         """Connect everything once; whoever comes first starts it, everybody waits for it."""
@@ -65,7 +65,7 @@ class Worker:
             leave(str(fault), code=EXIT_CONFIG)
         self._holdings = Holdings(self._settings, self._clock, self._parts, self._patiently)
         self._alerting_by = self._parts.alerting_by
-        self._relaying = asyncio.create_task(surely(self._parts.relay.run()))
+        self._started = True
         shop = self._settings
         log.info("worker ready", topics=self._parts.topics, buckets=shop.buckets, clock=shop.clock)
 
@@ -77,7 +77,7 @@ class Worker:
 
     def sure(self, topic: str, partition: int) -> int | None:
         """What may be committed of a partition; None if nobody here knows."""
-        return self._parts.reading.sure(topic, partition) if self._relaying is not None else None
+        return self._parts.reading.sure(topic, partition) if self._started else None
 
     async def intake(self, records: Sequence[Any]) -> None:
         """Events of one source partition."""
@@ -87,9 +87,10 @@ class Worker:
         for reason, n in Counter(letter.reason for letter in dead).items():
             metrics.REJECTED.labels(reason).inc(n)
 
-    async def update(self, number: int, records: Sequence[Any]) -> int | None:
+    async def update(self, records: Sequence[Any]) -> int | None:
         """Inputs of one bucket; returns the offset to seek to if they are not the ones wanted."""
         await self.ready()
+        number: int = records[0].partition
         bucket = self._holdings.bucket(number)
         pairs = [(record.offset, record.value) for record in records]
         try:
@@ -221,13 +222,13 @@ class Worker:
 
     def release(self, numbers: set[int]) -> None:
         """Buckets that go to somebody else."""
-        if self._relaying is not None:  # else there are none yet
+        if self._started:  # else there are none yet
             self._holdings.release(numbers)
 
-    async def overlooked(self, fetched: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Where to go back to, because what was fetched there never came to us."""
+    async def overlooked(self, fetched: Mapping[Partition, int], busy: set[Partition]) -> dict[Partition, int]:
+        """Where to go back to, because what was fetched there never came to us; ``busy``: it came, and waits."""
         await self.ready()
-        return await self._holdings.overlooked(fetched)
+        return await self._holdings.overlooked(fetched, busy)
 
     async def keep_moving(self, *, flows: bool) -> None:
         """See that records flow, and that no bucket of ours stands still beside its log.

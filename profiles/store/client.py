@@ -23,6 +23,7 @@ from profiles.errors import StoreDown
 from profiles.store.address import WrongStore, address
 from profiles.store.cluster import Cluster, meant
 from profiles.store.reach import away
+from profiles.store.together import Together
 
 Client: TypeAlias = redis.asyncio.Redis | Cluster
 Blocking: TypeAlias = redis.Redis | RedisCluster
@@ -59,9 +60,7 @@ def connect(url: str, timeout: float = 5.0) -> Client:
     where = address(url)
     if where.cluster:
         return Cluster(where, timeout)
-    return redis.asyncio.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=15
-    )
+    return Together.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=15)
 
 
 def blocking(url: str, timeout: float = 5.0) -> Blocking:
