@@ -9,6 +9,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     features                            the data dictionary: what can be read
     kernels/                            the loops over slots: fold, merge, derive, decide, horizon, advance, pack
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened
+    packing                             matrices as bytes that travel, many at once
     population                          cut points learned from all customers together
     privacy -> intake -> inputs         from an app's record to columns of events
     quarantine                          an event that cannot be worked with is cut out of its batch

@@ -16,8 +16,9 @@ import numpy as np
 from profiles.clock import NEVER, Int64s
 from profiles.codec import from_blobs
 from profiles.errors import LayoutError
-from profiles.inputs import COLUMNS, Batch, Bools, Work, matrix, packed, table_of
+from profiles.inputs import COLUMNS, Batch, Bools, Work, table_of
 from profiles.layout import Layout
+from profiles.packing import matrix, packed
 
 _C: Final = {name: i for i, name in enumerate(COLUMNS)}
 

@@ -112,10 +112,8 @@ class IntakeHop:
             for bucket in range(self._buckets):
                 read.drafts.setdefault(bucket, inputs.Draft())
         source = stretch[0].topic, stretch[0].partition
-        return {
-            bucket: inputs.encode(draft.batch(*source, read.clock, read.received))
-            for bucket, draft in read.drafts.items()
-        }
+        batches = inputs.drafted(list(read.drafts.values()), *source, read.clock, read.received)
+        return dict(zip(read.drafts, map(inputs.encode, batches), strict=True))
 
     def _sends(self, read: Read, values: dict[int, bytes]) -> list[Awaitable[Any]]:
         return [

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from profiles import inputs
+from profiles import inputs, packing
 from profiles.clock import DAY, HOUR
 from profiles.inputs import table_of
 from profiles.intake import Event, Intake
@@ -54,7 +54,7 @@ def row_nowhere(record: inputs.Batch, event: int) -> inputs.Batch:
     """The same batch, with one event of a customer that it does not name."""
     table = table_of(record)
     table[event, inputs.COLUMNS.index("who")] = NOWHERE
-    return msgspec.structs.replace(record, numbers=inputs.packed(table, len(inputs.COLUMNS)))
+    return msgspec.structs.replace(record, numbers=packing.packed(table, len(inputs.COLUMNS)))
 
 
 def stored(store: MemoryStore) -> dict[str, Any]:
