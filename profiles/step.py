@@ -33,7 +33,8 @@ from profiles.wire import Origin, Sample, Transition, encode
 
 TRANSITIONS: Final = "transitions"
 SAMPLES: Final = "samples"
-ROOM: Final = 1024  #: changes noted between two looks by Python
+ROOM: Final = 1024  #: most changes noted between two looks by Python
+ROOM_LEAST, ROOM_EACH = 128, 32  #: for few customers less, so that little memory is touched: so many, and for each
 SAMPLED: Final = ("days_since_order", "orders_365d", "spend_365d", "average_order", "usual_gap_days", "gap_days")
 MOMENTS: Final = frozenset(
     {Kind.ORDER, Kind.REFUND, Kind.CANCEL, Kind.REVIEW, Kind.COMPLAINT, Kind.SERVICE, Kind.SIGNUP}
@@ -43,7 +44,7 @@ BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event 
 
 _RISK: Final = INDEX["risk"]
 _SAMPLED: Final = tuple((name, INDEX[name]) for name in SAMPLED)
-_MOMENT_KINDS: Final = np.array(sorted(MOMENTS))
+_IS_MOMENT: Final = np.array([kind in MOMENTS for kind in sorted(Kind)])  #: by kind
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Step:
         self._world = world
         self._book = book
         self._clock = clock
-        self._changes = room_for(ROOM, world.rules)
+        self._changes = room_for(min(ROOM, ROOM_LEAST + ROOM_EACH * len(rows.state)), world.rules)
         self._before = rows.state[:, TABLES.version].copy()
         self._told = np.empty_like(rows.state)  # standing as far as it has been told: rows may be further on
         self._told[:, TABLES.facts :] = rows.state[:, TABLES.facts :]
@@ -84,13 +85,14 @@ class Step:
     def events(self, work: Work, origin: Origin) -> None:
         """Apply the events of ``work``; what falls due before them is decided first."""
         jitter = np.array([code_of(profile) for profile in work.profiles], np.int64)
-        applied = np.zeros(len(work.events.row), np.bool_)
-        start = 0
-        while start < len(work.events.row):
+        count, start = len(work.events.row), 0
+        applied = np.zeros(count, np.bool_)
+        while start < count:
             start = advance(self._rows.state, work.events, start, jitter, self._world, self._changes, applied)
             self._tell(origin)
-        self.applied += int(applied.sum())
-        self.duplicates += len(applied) - int(applied.sum())
+        new = int(np.count_nonzero(applied))
+        self.applied += new
+        self.duplicates += count - new
         self._moments(work, applied)
         for e, patch in work.patches:
             if applied[e]:
@@ -138,7 +140,7 @@ class Step:
     def _moments(self, work: Work, applied: Bools) -> None:
         """Put what a person would tell about into the timelines."""
         events = work.events
-        for e in np.flatnonzero(applied & np.isin(events.kind, _MOMENT_KINDS)).tolist():
+        for e in (applied & _IS_MOMENT[events.kind]).nonzero()[0].tolist():
             kind, time = Kind(int(events.kind[e])), int(events.time[e])
             note = timeline.encode_moment(time, kind, int(events.amount[e]), int(events.key[e]))
             self._timeline.append(((e, MOMENT), work.profiles[events.row[e]], note))
