@@ -42,13 +42,12 @@ class Planner:
         self, at: Checkpoint, batches: Sequence[inputs.Batch], told: Millis, until: Millis | None = None
     ) -> tuple[inputs.Work, Step]:
         """Fold what is new in ``batches``, in a replay only up to ``until``; ``told`` is when it is told, if not later."""
-        work = inputs.gather(list(batches), at.offsets, self._zone, until)
+        work = inputs.gather(batches, at.offsets, self._zone, until)
         check(work)
         rows = await self._load(work.profiles)
-        patched = sorted({int(work.events.row[event]) for event, _ in work.patches})
-        known = await self._store.sidecars(self._number, [work.profiles[row] for row in patched])
-        sidecars = {work.profiles[row]: blob for row, blob in zip(patched, known, strict=True)}
-        step = await self._begin(at, replace(rows, sidecars=sidecars), told)
+        if work.patches:
+            rows = replace(rows, sidecars=await self._sidecars(work))
+        step = await self._begin(at, rows, told)
         step.events(work, "live")
         return work, step
 
@@ -67,6 +66,11 @@ class Planner:
     async def _load(self, profiles: Sequence[str]) -> Rows:
         blobs = await self._store.load(self._number, profiles)
         return Rows(profiles, read_rows(profiles, blobs, self._worlds.layouts))
+
+    async def _sidecars(self, work: inputs.Work) -> dict[str, bytes | None]:
+        """The traits in words of those who told some."""
+        patched = [work.profiles[row] for row in sorted({int(work.events.row[event]) for event, _ in work.patches})]
+        return dict(zip(patched, await self._store.sidecars(self._number, patched), strict=True))
 
     async def _begin(self, at: Checkpoint, rows: Rows, now: Millis) -> Step:
         world = await self._worlds.world(at.rules, at.cuts)
