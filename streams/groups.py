@@ -6,7 +6,8 @@ Knows: how much one commit may hold.  Must not know: what becomes of a piece.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from profiles import inputs
 from streams.sift import Placed
@@ -14,8 +15,7 @@ from streams.sift import Placed
 COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(Struct, frozen=True):
     """What pieces of work came to, for metrics."""
 
     applied: int = 0

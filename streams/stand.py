@@ -9,10 +9,10 @@ Knows: checkpoints, commits.  Must not know: what is in a commit, how work comes
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec.structs import replace
 
 from profiles.store import keys
 from streams.numbers import jump

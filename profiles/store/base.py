@@ -8,14 +8,14 @@ work was based on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 TIMELINE_KEPT = 50
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """How far a bucket has come."""
 
     version: int = 0  #: commits so far; every commit names the version it is based on
@@ -61,8 +61,7 @@ class Message(NamedTuple):
     value: bytes
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """All that one batch changes in one bucket."""
 
     bucket: int
