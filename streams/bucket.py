@@ -65,9 +65,11 @@ class Bucket:
         replay: bool,
         sources: int = 0,
         aside: Aside | None = None,
+        named: set[int] | None = None,
     ) -> None:
         """``replay``: follow the stream's time; ``sources`` is then the number of source partitions.
 
+        ``named``: codes whose texts were written, for all buckets of a worker.
         Without ``aside`` a fault of ours is raised, with it what is to blame goes there and the rest goes on.
         """
         self.number = number
@@ -82,7 +84,7 @@ class Bucket:
         self._waiting = Waiting(sources)
         self._read = 0  #: in a replay: the first record that was not read; the checkpoint may be behind
         self._heard = 0  #: wall time of the last record
-        self._named: set[int] = set()
+        self._named = named if named is not None else set()
         self._renewing = 0  #: where the walk through the roster stands
         self._reach = Reach(number, clock, aside)
 

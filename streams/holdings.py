@@ -45,6 +45,7 @@ class Holdings:
         self._alerting: list[int] = []  #: buckets whose transitions we read
         self._beaten: dict[int, int] = {}
         self._behind: dict[int, int] = {}  #: buckets whose store is an older one -> where it wants to go on
+        self._named: set[int] = set()  #: codes whose texts were written
         self._names_known = 0
         self._watchdog = Watchdog()
         self._overlooked = Overlooked()
@@ -101,6 +102,7 @@ class Holdings:
             replay=self._settings.clock == "stream",
             sources=parts.sources,
             aside=parts.aside,
+            named=self._named,
         )
 
     async def places(self, buckets: Sequence[Bucket]) -> dict[int, int]:
