@@ -80,7 +80,7 @@ class Running:
         self._fault: BaseException | None = None
         self._listen()
 
-    def tap(self, topic: str, *, isolated: bool = True) -> Tap:
+    def tap(self, topic: str) -> Tap:
         """An agent on ``topic`` that writes down what it is given."""
         tap = Tap(topic)
 
@@ -89,7 +89,7 @@ class Running:
                 await tap.take(fetch, id(fetches))
 
         source = self.app.topic(topic, schema=PassThrough())
-        self.app.agent(source, name=f"{self.group}-{topic}", isolated_partitions=isolated)(agent)
+        self.app.agent(source, name=f"{self.group}-{topic}")(agent)
         return tap
 
     def do(self, work: Coroutine[Any, Any, Any], seconds: float = 30.0) -> Any:

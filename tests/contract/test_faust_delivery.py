@@ -1,8 +1,8 @@
 """Reliance: how Faust delivers what it fetched.
 
 ``streams/batches.py`` makes one item of everything that one fetch brought for one partition, and ``streams/app.py``
-builds the exactness of Mien on what Faust then promises: order within a partition, one writer a partition, an
-acknowledgement only after the agent is done.  Each test names one promise.
+builds the exactness of Mien on what Faust then promises: order within a partition, and an acknowledgement only after the
+agent is done.  Each test names one promise.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tests.contract.running import POLLED, Running, Seen, Tap
 from tests.processes import eventually
 
 WIDE, RAISING, HELD, MANY, REWOUND, SHARED = "wide", "raising", "held", "many", "rewound", "shared"
+SURE, PAUSED = "sure", "paused"
 
 
 class Shop:
@@ -37,9 +38,9 @@ class Shop:
     def __init__(self, broker: str, folder: Path) -> None:
         self.broker = broker
         self.running = Running(broker, folder)
-        partitions = {WIDE: 2, RAISING: 1, HELD: 1, MANY: 1, REWOUND: 1, SHARED: 2}
+        partitions = {WIDE: 2, RAISING: 1, HELD: 1, MANY: 1, REWOUND: 1, SHARED: 2, SURE: 1, PAUSED: 1}
         names = {name: new_topic(broker, count) for name, count in partitions.items()}
-        self.taps = {name: self.running.tap(topic, isolated=name != SHARED) for name, topic in names.items()}
+        self.taps = {name: self.running.tap(topic) for name, topic in names.items()}
 
     def send(self, name: str, count: int, partition: int = 0) -> int:
         """Append ``count`` records; returns the offset of the last."""
@@ -92,32 +93,10 @@ def test_one_item_is_what_one_fetch_brought_for_one_partition(shop: Shop) -> Non
     assert first[:4] == [b"\xff\xfe not text", None, b"", b"{" * 9]
 
 
-def test_each_partition_has_an_actor_of_its_own(shop: Shop) -> None:
-    """``isolated_partitions=True``: one actor a partition, and one that waits holds up no other.
-
-    Relied on by ``streams/app.py`` (update): a bucket has a single writer, and a bucket that waits does not stop the
-    shop.  Two actors on one partition would race for its checkpoint.
-    """
-    tap = shop.taps[WIDE]
-    before = len(tap.seen)
-    last = shop.send(WIDE, 1)
-    eventually(lambda: len(tap.seen) > before, "partition 0 is read")
-    gate = closed_gate(tap, last + 1)
-    shop.send(WIDE, 1)
-    eventually(lambda: (last + 1) in tap.began[-1].offsets, "the actor of partition 0 is at work")
-    shop.send(WIDE, 5, 1)
-    eventually(lambda: tap.seen[-1].partition == 1, "partition 1 goes on meanwhile")
-    gate.set()
-    eventually(lambda: len(tap.seen) == len(tap.began), "both are done")
-    actors = {each.partition: {one.actor for one in tap.seen if one.partition == each.partition} for each in tap.seen}
-    assert [len(actors[partition]) for partition in (0, 1)] == [1, 1]
-    assert actors[0] != actors[1]
-
-
-def test_an_agent_that_is_not_isolated_takes_one_item_after_another(shop: Shop) -> None:
+def test_an_agent_takes_one_item_after_another(shop: Shop) -> None:
     """All partitions come to the one actor, and the next item only when it is done with this one.
 
-    Relied on by ``streams/intake.py``: it remembers each source's clock and sends on in order without a lock.
+    Relied on by ``streams/app.py``: what it puts into an inbox is in the order of the partition.
     """
     tap = shop.taps[SHARED]
     busy = 0
@@ -161,8 +140,7 @@ def test_what_raises_in_an_agent_counts_as_done(shop: Shop) -> None:
 def test_nothing_is_committed_past_an_item_in_hand(shop: Shop) -> None:
     """However much was fetched behind it, and however many commits come by.
 
-    Relied on by ``streams/intake.py``, whose only memory is the committed offset: a stretch that was committed and
-    not sent on would be lost with the process.
+    Relied on by ``streams/transport.py``: what was never handed to an agent is not committed.
     """
     tap = shop.taps[HELD]
     gate = closed_gate(tap, 25)
@@ -176,6 +154,54 @@ def test_nothing_is_committed_past_an_item_in_hand(shop: Shop) -> None:
     assert shop.committed(HELD) == begins
     gate.set()
     eventually(lambda: shop.committed(HELD) == 50, "and all of it once the agent goes on")
+
+
+def test_what_was_taken_and_is_not_done_is_not_committed_and_is_once_it_is_done(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``FetchConsumer.sure`` bounds every commit, and what it held back is looked at again without a new record.
+
+    Relied on by ``streams/app.py``, whose agents only put what they take into an inbox: a stretch that was committed and
+    not sent on would be lost with the process.
+    """
+    done = 10
+    monkeypatch.setattr(
+        FetchConsumer, "sure", staticmethod(lambda topic, _: done if topic == shop.taps[SURE].topic else None)
+    )
+    shop.send(SURE, 30)
+    eventually(lambda: shop.taps[SURE].offsets == list(range(30)), "all 30 were taken")
+    eventually(lambda: shop.committed(SURE) == 10, "what is done is committed")
+    for _ in range(3):
+        shop.running.do(shop.running.app.consumer.commit())
+    assert shop.committed(SURE) == 10
+    done = 30
+    eventually(lambda: shop.committed(SURE) == 30, "and the rest when it is done", seconds=5)
+
+
+def test_a_partition_that_is_held_brings_nothing_and_loses_nothing(shop: Shop) -> None:
+    """``pause_partitions`` and ``resume_partitions``; what was fetched meanwhile comes afterwards.
+
+    Relied on by ``streams/inboxes.py``, which bounds the memory of a worker that is behind.
+    """
+    tap, place = shop.taps[PAUSED], {TP(shop.taps[PAUSED].topic, 0)}
+    shop.send(PAUSED, 5)
+    eventually(lambda: tap.offsets == list(range(5)), "the first come")
+
+    async def hold(held: bool) -> None:
+        consumer = shop.running.app.consumer
+        (consumer.pause_partitions if held else consumer.resume_partitions)(place)
+
+    shop.running.do(hold(True))
+    shop.send(PAUSED, 1)  # a look that was under way may still bring these
+    shop.send(SHARED, 1)
+    eventually(lambda: shop.taps[SHARED].seen[-1].offsets[-1] >= 25, "another partition is read meanwhile")
+    before = len(tap.offsets)
+    shop.send(PAUSED, 20)
+    shop.send(SHARED, 1)
+    eventually(lambda: shop.taps[SHARED].seen[-1].offsets[-1] >= 26, "and again")
+    assert len(tap.offsets) == before
+    shop.running.do(hold(False))
+    eventually(lambda: tap.offsets == list(range(26)), "everything comes, once, in order")
 
 
 def test_one_commit_tells_of_every_fetch_that_is_done(shop: Shop) -> None:
@@ -293,7 +319,7 @@ def test_a_scheduler_skips_partitions_without_records() -> None:
 
 
 def test_the_buffer_is_counted_in_fetches(shop: Shop) -> None:
-    """``stream_buffer_maxsize`` bounds items, so memory is bounded by 8 fetches a partition.
+    """``stream_buffer_maxsize`` bounds items, so Faust keeps at most 8 fetches for an agent.
 
     Relied on by ``streams/framework.py``.  Fetching of a partition is halted before the queue is full and goes on
     when it has drained; nothing is lost at either turn.
