@@ -4,6 +4,7 @@ MienError
 ├── Rejected      theirs: the record cannot be used; it becomes a dead letter with its bytes
 ├── RuleError     theirs: a tags.yaml that may not go live; the old one stays
 ├── LayoutError   ours: a stored profile that this code cannot read
+├── ModelMismatch ours: params, state or features made for another list of inputs
 └── StoreError    the world's or a race
     ├── Stale     somebody else advanced the bucket; reload and step again
     └── StoreDown the store is away; wait and try again
@@ -41,6 +42,10 @@ class RuleError(MienError):
 
 class LayoutError(MienError):
     """A stored profile was written under a layout that is unknown here."""
+
+
+class ModelMismatch(MienError):
+    """Params, a learner's state or features that do not fit the model they are given to; the last good one stays."""
 
 
 class StoreError(MienError):

@@ -18,13 +18,14 @@ import numpy as np
 from profiles import timeline
 from profiles.clock import Int64s
 from profiles.codec import from_blobs, to_blobs
-from profiles.features import INDEX
+from profiles.features import CUT_FEATURES, INDEX
 from profiles.inputs import Work
 from profiles.kernels.advance import World, advance, elapse, renew
 from profiles.kernels.decide import Bools, Changes, Rules
 from profiles.kernels.derive import Floats
 from profiles.kinds import Kind
 from profiles.layout import TABLES, Layout
+from profiles.models.churn_inputs import RAW
 from profiles.rules import RuleBook, Ruling
 from profiles.sidecar import Patch, patched
 from profiles.stable import code_of
@@ -35,7 +36,7 @@ TRANSITIONS: Final = "transitions"
 SAMPLES: Final = "samples"
 ROOM: Final = 1024  #: most changes noted between two looks by Python
 ROOM_LEAST, ROOM_EACH = 128, 32  #: for few customers less, so that little memory is touched: so many, and for each
-SAMPLED: Final = ("days_since_order", "orders_365d", "spend_365d", "average_order", "usual_gap_days", "gap_days")
+SAMPLED: Final = tuple(dict.fromkeys((*CUT_FEATURES, "gap_days", *RAW)))  #: what the learners see
 MOMENTS: Final = frozenset(
     {Kind.ORDER, Kind.REFUND, Kind.CANCEL, Kind.REVIEW, Kind.COMPLAINT, Kind.SERVICE, Kind.SIGNUP}
 )  #: kinds that a timeline tells

@@ -17,6 +17,7 @@ from profiles.errors import RuleError
 from profiles.features import CUT_FEATURES, FEATURES, INDEX, Feature, Silence
 from profiles.kernels.decide import AND, DEPTH, FREE, HELD, OR, Compare, Rules
 from profiles.layout import LADDERS
+from profiles.models.churn_inputs import RAW
 from profiles.operators import Op
 from profiles.rules.book import RuleBook
 from profiles.rules.document import Document, rung_key
@@ -27,7 +28,7 @@ from profiles.rules.vocabulary import STEPS
 from profiles.stable import code_of
 
 #: what transitions, samples and screens show, asked by a rule or not
-ALWAYS_WANTED: Final = ("risk", "overdue", "days_since_order", "usual_gap_days", "gap_days", *CUT_FEATURES, *LADDERS)
+ALWAYS_WANTED: Final = ("risk", "gap_days", *RAW, *CUT_FEATURES, *LADDERS)
 #: ways to read whose future is found step by step; the others' is computed
 WALKS: Final = frozenset({Op.WINDOW, Op.ACTIVE, Op.DECAYED, Op.RATIO, Op.LESS, Op.SESSIONS, Op.TOP, Op.VARIETY})
 #: a clause that is always true and one that never is, for conditions that are constants: ``events`` is always known

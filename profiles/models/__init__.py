@@ -1,0 +1,14 @@
+"""Models that learn from the stream, as pure values: churn, lifetime value, how good they are and why they say so.
+
+    churn_inputs            which features a churn model sees, and how
+    quality                 exact measures of a forecast
+    bgnbd gammagamma        repeat buying and order value, fitted on the whole population
+    logistic                River's pipeline, and its state as plain data
+    panel                   frozen features of customers whose label is not known yet
+    contest                 who has been forecasting better of late, and how to mix
+    params                  what is published, and how workers score with it
+    churn                   the learner: samples in, params out
+    reasons                 why a customer is at risk, in words, and what would change it
+
+Nothing here knows Kafka, Redis or the time of day, and nothing is ever unpickled: state is msgpack, params are JSON.
+"""
