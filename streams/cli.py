@@ -33,6 +33,12 @@ system may go on working: every customer is compared at the checkpoint at which 
 Ends with 0: equal. 1: differences, by kind. 2: something that matters cannot be judged; the message says what to do.
 """
 
+FORECASTING = """\
+The log is lived through week by week by the same kernels and the same learner that run in the stream. Each forecast is
+made with what was known then and judged when its label was: nothing is learned before its time. Columns are found by
+their usual names, Chinese ones too; a file without a header has columns 1, 2, 3 ...
+"""
+
 Once = Annotated[bool, typer.Option("--once", help="Replay, measure, print the summary and end.")]
 Port = Annotated[int, typer.Option("--port", help="Port of the API; another free one is taken if it is busy.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=16, help="Worker processes.")]
@@ -144,6 +150,23 @@ def verify(
     if oracle != "all" and not oracle.isdecimal():
         raise typer.BadParameter("a number, or all", param_hint="--oracle")
     raise typer.Exit(verify(Wish(tuple(files or ()), json, profiles, None if oracle == "all" else int(oracle))))
+
+
+@app.command(epilog=FORECASTING)
+def evaluate(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Orders or order lines, CSV or Parquet.")],
+    horizon: Annotated[str, typer.Option(help="Lost means no order for so long: 63d or 9w, whole weeks.")] = "63d",
+    customer: Annotated[str | None, typer.Option(help="Column that says who ordered.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column that says when.")] = None,
+    amount: Annotated[str | None, typer.Option(help="Column that says for how much.")] = None,
+    order: Annotated[str | None, typer.Option(help="Column of order ids; its lines are summed.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Silence of the plain rule; default 90d, or the horizon.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One object instead of tables.")] = False,
+) -> None:
+    """Say how good the churn forecasts would have been on a log of orders; needs no server, writes nothing."""
+    from streams.commands.evaluate import Wish, evaluate
+
+    raise typer.Exit(evaluate(Wish(file, horizon, rule, customer, time, amount, order, json)))
 
 
 @tags.command("check")

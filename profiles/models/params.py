@@ -106,7 +106,7 @@ def parts(params: Params, raw: Floats) -> Parts:
     check(params)
     able, days = usable(raw), params.horizon_days
     nothing = np.full(len(raw), np.nan)
-    learner = np.where(able, learned(params, vectors(raw)), np.nan)
+    learner = np.where(able, learned(params, vectors(raw)), np.nan) if params.samples else nothing
     buying = (
         None
         if params.bgnbd is None
