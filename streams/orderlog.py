@@ -183,15 +183,14 @@ def _cents(table: pd.DataFrame, chosen: dict[str, str]) -> pd.Series[Any]:
 
 
 def _numbers(column: pd.Series[Any], name: str) -> pd.Series[Any]:
+    first = str(column.iloc[0])
     if not pd.api.types.is_numeric_dtype(column):
         plain = column.astype("string").str.replace(r"[¥￥$€£,\s元]", "", regex=True)
         plain = plain.str.replace(r"^\((.*)\)$", r"-\1", regex=True)
         column = pd.to_numeric(plain, errors="coerce")
     numbers = column.astype("float64")
     if not np.isfinite(numbers).any():
-        raise BadLog(
-            f"column '{name}' holds no numbers; the first is {str(column.iloc[0])!r}. Choose another with --amount"
-        )
+        raise BadLog(f"column '{name}' holds no numbers; the first is {first!r}. Choose another with --amount")
     return numbers.where(np.isfinite(numbers))
 
 

@@ -4,10 +4,12 @@
     quality                 exact measures of a forecast
     bgnbd gammagamma        repeat buying and order value, fitted on the whole population
     logistic                River's pipeline, and its state as plain data
+    packing                 arrays inside msgpack
     panel                   frozen features of customers whose label is not known yet
     contest                 who has been forecasting better of late, and how to mix
     params                  what is published, and how workers score with it
     churn                   the learner: samples in, params out
+    whatif                  features after one more order, one visit, ten more silent days
     reasons                 why a customer is at risk, in words, and what would change it
 
 Nothing here knows Kafka, Redis or the time of day, and nothing is ever unpickled: state is msgpack, params are JSON.

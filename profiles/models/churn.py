@@ -310,6 +310,7 @@ def _serving(memory: Memory, buying: Bgnbd | None, value: GammaGamma | None) -> 
         sds=tuple(np.sqrt(state.variances).tolist()),
         weights=tuple(state.weights),
         intercept=state.intercept,
+        typical=tuple(memory.panel.typical(memory.horizon_days).tolist()),
         bgnbd=buying,
         gamma_gamma=value,
         blend=share,
@@ -322,7 +323,7 @@ def _serving(memory: Memory, buying: Bgnbd | None, value: GammaGamma | None) -> 
 
 def _nothing(days: int) -> Params:
     zeros = (0.0,) * len(RAW)
-    return Params(0, HASH, days, RAW, zeros, zeros, zeros, 0.0, None, None, 0.0, "baseline", 0, 0)
+    return Params(0, HASH, days, RAW, zeros, zeros, zeros, 0.0, zeros, None, None, 0.0, "baseline", 0, 0)
 
 
 _NO_ROWS: Final[Singles] = np.zeros((0, COLUMNS), np.float32)

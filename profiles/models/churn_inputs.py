@@ -49,6 +49,7 @@ class Input:
     en: str = ""
     unknown: float = 0.0  #: what "cannot say" counts as
     logged: bool = True  #: log(1 + x), because ten more matter to 5, not to 500
+    least: int = 1  #: orders below which the phrase would say nothing about this customer
 
 
 _YEARS: Final = 3_650.0
@@ -57,27 +58,27 @@ _MANY: Final = 1e5
 
 INPUTS: Final[tuple[Input, ...]] = (
     Input("days_since_order", "silence", _YEARS, "{days_since_order:.0f} 天未下单", "{days_since_order:.0f} days without an order"),
-    Input("overdue", "silence", 1e4, "平常 {usual_gap_days:.0f} 天一次", "usually every {usual_gap_days:.0f}"),
+    Input("overdue", "silence", 1e4, "平常 {usual_gap_days:.0f} 天一次", "usually every {usual_gap_days:.0f}", least=2),
     Input("orders_decayed_7d", "frequency", _MANY),
     Input("orders_decayed_30d", "frequency", _MANY),
-    Input("orders_30d", "frequency", _MANY, "近 30 天 {orders_30d:.0f} 单", "{orders_30d:.0f} orders in 30 days"),
-    Input("orders_90d", "frequency", _MANY, "近 90 天 {orders_90d:.0f} 单", "{orders_90d:.0f} in 90 days"),
+    Input("orders_30d", "frequency", _MANY, "近 30 天 {orders_30d:.0f} 单", "orders in 30 days: {orders_30d:.0f}"),
+    Input("orders_90d", "frequency", _MANY, "近 90 天 {orders_90d:.0f} 单", "in 90 days: {orders_90d:.0f}"),
     Input("spend_decayed_30d", "spend", _MONEY),
     Input("spend_90d", "spend", _MONEY, "近 90 天消费 {spend_90d:.2f}", "{spend_90d:.2f} spent in 90 days"),
     Input("average_order", "spend", _MONEY, "客单价 {average_order:.2f}", "{average_order:.2f} an order"),
-    Input("orders", "loyalty", _MANY, "累计 {orders:.0f} 单", "{orders:.0f} orders so far"),
+    Input("orders", "loyalty", _MANY, "累计 {orders:.0f} 单", "orders so far: {orders:.0f}"),
     Input("orders_365d", "loyalty", _MANY),
     Input("days_since_first_order", "loyalty", 3 * _YEARS, "首单距今 {days_since_first_order:.0f} 天", "first order {days_since_first_order:.0f} days ago"),
-    Input("usual_gap_days", "rhythm", _YEARS, "平常 {usual_gap_days:.0f} 天一次", "usually an order every {usual_gap_days:.0f} days", 30.0),
-    Input("gap_spread", "rhythm", 4.0, "间隔波动 {gap_spread:.1f} 倍", "gaps vary by a factor of {gap_spread:.1f}", 0.7, logged=False),
+    Input("usual_gap_days", "rhythm", _YEARS, "平常 {usual_gap_days:.0f} 天一次", "usually an order every {usual_gap_days:.0f} days", 30.0, least=2),
+    Input("gap_spread", "rhythm", 4.0, "间隔波动为均值的 {gap_spread:.1f} 倍", "gaps vary by {gap_spread:.1f} of their mean", 0.7, logged=False, least=3),
     Input("order_trend", "rhythm", 3.0, "近 30 天是平常的 {order_trend:.1f} 倍", "the last 30 days are {order_trend:.1f} times the usual", 0.0, logged=False),
     Input("days_since_visit", "browsing", _YEARS, "{days_since_visit:.0f} 天未访问", "{days_since_visit:.0f} days without a visit", 400.0),
-    Input("visits_30d", "browsing", _MANY, "近 30 天访问 {visits_30d:.0f} 次", "{visits_30d:.0f} visits in 30 days"),
-    Input("views_30d", "browsing", _MANY, "浏览商品 {views_30d:.0f} 次", "{views_30d:.0f} products viewed"),
+    Input("visits_30d", "browsing", _MANY, "近 30 天访问 {visits_30d:.0f} 次", "visits in 30 days: {visits_30d:.0f}"),
+    Input("views_30d", "browsing", _MANY, "浏览商品 {views_30d:.0f} 次", "products viewed: {views_30d:.0f}"),
     Input("active_days_30d", "browsing", 31.0, logged=False),
-    Input("voice_90d", "service", _MANY, "近 90 天投诉与咨询 {voice_90d:.0f} 次", "{voice_90d:.0f} complaints and questions in 90 days"),
-    Input("complaints", "service", _MANY, "累计投诉 {complaints:.0f} 次", "{complaints:.0f} complaints so far"),
-    Input("refund_rate", "service", 3.0, "每单退款 {refund_rate:.2f} 次", "{refund_rate:.2f} refunds an order", 0.0, logged=False),
+    Input("voice_90d", "service", _MANY, "近 90 天投诉与咨询 {voice_90d:.0f} 次", "complaints and questions in 90 days: {voice_90d:.0f}"),
+    Input("complaints", "service", _MANY, "累计投诉 {complaints:.0f} 次", "complaints so far: {complaints:.0f}"),
+    Input("refund_rate", "service", 3.0, "每单退款 {refund_rate:.2f} 次", "refunds an order: {refund_rate:.2f}", 0.0, logged=False),
 )  # fmt: skip
 
 RAW: Final[tuple[str, ...]] = tuple(each.feature for each in INPUTS)  #: columns of a feature matrix, in this order

@@ -131,6 +131,15 @@ class Panel:
         self.latest[rows] = at
         self.stats[rows] = raw[:, _STATS]
 
+    def typical(self, days: int) -> Singles:
+        """Mean of the latest vectors of customers who were silent for no longer than ``days``; of all, if none was."""
+        n = len(self.place)
+        active = np.flatnonzero(self.stats[:n, 0] <= days)
+        rows = active if len(active) else np.arange(n)
+        latest = self.frozen[rows, (self.latest[rows] // WEEK) % self.weeks]
+        mean: Singles = latest.mean(axis=0) if n else np.zeros(len(RAW), np.float32)
+        return mean
+
     def stored(self) -> Stored:
         n = len(self.place)
         codes = np.fromiter(self.place, np.int64, n)

@@ -32,6 +32,7 @@ class Params(msgspec.Struct, frozen=True):
     sds: tuple[float, ...]
     weights: tuple[float, ...]
     intercept: float
+    typical: tuple[float, ...]  #: the mean active customer: what reasons compare with
     bgnbd: Bgnbd | None
     gamma_gamma: GammaGamma | None
     blend: float  #: share of the learner in what is served, 0..1
@@ -82,7 +83,7 @@ def check(params: Params) -> None:
             f"churn params {params.version} are for inputs {params.inputs_hash}, this code has {HASH}; "
             "they are refused until the learner has published new ones"
         )
-    lists = (params.means, params.sds, params.weights)
+    lists = (params.means, params.sds, params.weights, params.typical)
     if (
         any(len(each) != len(RAW) for each in lists)
         or not np.isfinite([*np.concatenate(lists), params.intercept]).all()
