@@ -56,7 +56,7 @@ format: $(READY)
 # Resolve the dependencies of pyproject.toml anew, UPGRADE=1 to newer versions too; needs uv on the PATH.
 lock:
 	$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra learn --extra data --group build --constraint requirements.lock \
+	$(COMPILE) --extra data --group build --constraint requirements.lock \
 		--output-file requirements-run.lock pyproject.toml
 	@cp requirements.lock bench/requirements.lock  # its versions are kept wherever the peers allow it
 	$(COMPILE) --all-extras --group build --group test --output-file bench/requirements.lock \

@@ -12,6 +12,9 @@ from msgspec import Meta
 
 from profiles.alerts import Alert
 from profiles.intake import ID_LIMIT
+from profiles.models.bgnbd import Bgnbd
+from profiles.models.gammagamma import GammaGamma
+from profiles.models.params import Source
 from profiles.reader import FeatureLine
 from profiles.view import ProfileView
 
@@ -30,6 +33,38 @@ class Profiles(msgspec.Struct, frozen=True):
 
     profiles: tuple[ProfileView, ...]
     missing: tuple[str, ...]
+
+
+class ModelInput(msgspec.Struct, frozen=True):
+    """One input of the churn model; the weight is per standard deviation and positive if it raises the risk."""
+
+    feature: str
+    group_zh: str
+    group_en: str
+    weight: float
+    mean: float  #: of the transformed feature
+    sd: float
+
+
+class ChurnModel(msgspec.Struct, frozen=True):
+    """The churn model that serves."""
+
+    version: int
+    source: Source  #: ``bgnbd``: buying behaviour alone, until the learner beats it; then ``blend``
+    horizon_days: int
+    learner_share: float  #: of what is served, 0..1
+    labels: int
+    learned_until: int
+    quality: dict[str, dict[str, float | None]]  #: forecaster -> measure -> value over the latest weeks of labels
+    bgnbd: Bgnbd | None
+    gamma_gamma: GammaGamma | None
+    inputs: tuple[ModelInput, ...]
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """Everything that is learned from the stream."""
+
+    churn: ChurnModel | None
 
 
 class Timeline(msgspec.Struct, frozen=True):

@@ -16,7 +16,9 @@ from profiles.clock import Clock, Int64s
 from profiles.codec import from_blobs
 from profiles.errors import MienError
 from profiles.features import FEATURES
+from profiles.forecast import Forecast, forecast
 from profiles.layout import TABLES
+from profiles.models.params import Params
 from profiles.replay import stream_time
 from profiles.rules import RuleBook
 from profiles.settings import Settings
@@ -25,6 +27,7 @@ from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.base import Checkpoint
 from profiles.store.client import abreast
+from profiles.store.models import Models
 from profiles.store.reads import ProfileReads
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
@@ -122,6 +125,7 @@ class Reader:
         self._reads = ProfileReads(store.client)
         self._registry = registry
         self._worlds = Worlds(registry, settings)
+        self._models = Models(registry, clock)
         self._settings = settings
         self._clock = clock
         self._names: dict[int, str] = {}
@@ -172,6 +176,18 @@ class Reader:
             for profile, blob, row in zip(mine, blobs, rows, strict=True):
                 found[profile] = int(row[TABLES.version]) if blob else None
         return [found[profile] for profile in profiles]
+
+    async def churn_model(self) -> Params | None:
+        """The churn model that serves; None while nothing was learned."""
+        return await self._models.serving()
+
+    async def forecast(self, found: Found) -> Forecast | None:
+        """What was learned says of a customer; None if they never ordered or nothing serves yet."""
+        params = await self._models.serving()
+        if params is None:
+            return None
+        world = await self._worlds.world(found.rules, found.cuts)
+        return forecast(found.profile, found.row, found.now, world, params)
 
     async def timeline(self, profile: str, limit: int) -> list[Note]:
         """Newest first: orders, refunds, reviews, service, and every change of a tag or rung."""

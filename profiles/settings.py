@@ -38,7 +38,10 @@ class Settings(BaseModel):
     replication: int = Field(1, ge=1, description="Replication factor of topics that Mien creates.")
     embedded: bool = Field(False, description="True inside `mien up` and `mien demo`: tuned for the private broker.")
     clock: Literal["wall", "stream"] = Field("wall", description="What drives the sweep: the wall, or a replay.")
-    learn: bool = Field(True, description="Let the population cut points follow the stream.")
+    learn: bool = Field(True, description="Let cut points and the churn model follow the stream.")
+    churn_days: int = Field(
+        28, ge=7, le=364, multiple_of=7, description="Lost means: no order for so many days; whole weeks."
+    )
 
     faults_per_minute: int = Field(
         20, ge=0, description="More events than this that cannot be handled stop a worker; 0: any number."

@@ -1,33 +1,42 @@
-"""The one learner: samples become cut points that every bucket decides with.
+"""The one learner: samples become cut points that every bucket decides with, and the churn model.
 
-Knows: samples arrive once per (bucket, seq) or again after a crash; a version of params is published by telling every
-bucket in its own log, so what a bucket decides stays a function of its log.
-Must not know: how cut points are computed (``profiles.population``).
+Knows: samples arrive once per (bucket, seq) or again after a crash; a version of cut points is published by telling every
+bucket in its own log, so what a bucket decides stays a function of its log; the churn model is for readers, who look it
+up.  What was published and how far samples were read is stored at the end of every week of the stream, in one write: a
+learner that dies reads the week again and comes to the same.
+Must not know: how anything is learned (``profiles.population``, ``profiles.models``).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from profiles import inputs, population
-from profiles.clock import WEEK
+from profiles.clock import WEEK, system_clock
+from profiles.errors import ModelMismatch
+from profiles.models import churn
 from profiles.store import keys
+from profiles.store.models import Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
 from profiles.wire import Sample
+from streams import metrics
 from streams.quarantine import Sender
 from streams.topics import PROFILE_INPUTS
 
-STATE = "learn"  #: name of the learner's own params: its counts and how far it has read
+STATE = "learn"  #: name of the learner's own params: its counts, the churn model's state, how far it has read
 
+log = structlog.get_logger("mien")
 _decode_sample = msgspec.json.Decoder(Sample).decode
 
 
 class Memory(msgspec.Struct):
-    """The learner's whole state; stored with every publication, so a restart goes on from there."""
+    """Where the learner stands, and the state behind the cut points."""
 
     counts: population.Counts = msgspec.field(default_factory=population.Counts)
     seen: dict[int, int] = {}  #: bucket -> last seq counted
@@ -40,17 +49,22 @@ _decode_memory = msgspec.json.Decoder(Memory).decode
 
 
 class Learner:
-    """Counts samples and publishes new cut points when a week of the stream has ended."""
+    """Learns from samples and publishes when a week of the stream has ended."""
 
-    def __init__(self, registry: Registry, sender: Sender, buckets: int) -> None:
+    def __init__(self, registry: Registry, sender: Sender, buckets: int, churn_days: int) -> None:
         self._registry = registry
         self._sender = sender
         self._buckets = buckets
+        self._days = churn_days
+        self._models = Models(registry, system_clock)
         self._memory: Memory | None = None
+        self._churn = churn.zero(churn_days)
 
     async def open(self) -> Memory:
+        """Where the learner stands, read from the store if it is not at hand."""
         if self._memory is None:
-            stored = await self._registry.client.hget(keys.params(STATE), "state")
+            stored, model = await self._registry.client.hmget(keys.params(STATE), ["state", "churn"])
+            self._churn = self._restored(model)
             self._memory = _decode_memory(stored) if stored else Memory()
         return self._memory
 
@@ -59,34 +73,68 @@ class Learner:
         self._memory = None
 
     async def handle(self, records: Sequence[Any]) -> int:
-        """Count new samples; returns the version published, or 0."""
+        """Learn from new samples; returns the version of the cut points published, or 0."""
         memory = await self.open()
-        published = 0
-        for record in records:
-            if record.offset < memory.next:
-                continue
-            sample = _decode_sample(record.value)
-            memory.next = record.offset + 1
-            if sample.seq <= memory.seen.get(sample.bucket, 0):
-                continue
+        samples = [(each.offset, _decode_sample(each.value)) for each in records if each.offset >= memory.next]
+        published, fresh = 0, list[Sample]()
+        for offset, sample in samples:
             week = sample.at // WEEK
             if memory.week and week > memory.week:
-                published = await self._publish(memory) or published
+                self._learn(fresh)
+                fresh = []
+                published = await self._publish(memory, week) or published
+            memory.next = offset + 1
+            if sample.seq <= memory.seen.get(sample.bucket, 0):
+                continue
             memory.week = max(memory.week, week)
             memory.seen[sample.bucket] = sample.seq
             population.update(memory.counts, sample)
+            fresh.append(sample)
+        self._learn(fresh)
         return published
 
-    async def _publish(self, memory: Memory) -> int:
-        """Store cut points and state, then tell every bucket; telling twice does no harm."""
+    def _learn(self, samples: Sequence[Sample]) -> None:
+        if samples:
+            churn.update(self._churn, churn.batch_of(samples))
+
+    def _restored(self, stored: bytes | None) -> churn.Memory:
+        """The model's state; a new one if there is none that fits."""
+        if stored is None:
+            return churn.zero(self._days)
+        try:
+            memory = churn.decode(stored)
+        except ModelMismatch as mismatch:
+            log.warning("the churn model begins anew", why=str(mismatch))
+            return churn.zero(self._days)
+        if memory.horizon_days != self._days:
+            log.warning("the churn model begins anew", horizon_days=self._days, before=memory.horizon_days)
+            return churn.zero(self._days)
+        return memory
+
+    async def _publish(self, memory: Memory, week: int) -> int:
+        """Store what was learned and the state, then tell every bucket; telling twice does no harm."""
+        await asyncio.to_thread(churn.turn, self._churn, week)  # a fit of the population may take half a second
+        if (model := churn.read(self._churn, 0)) is not None:
+            await self._models.publish(model)
+            _show(model)
         cuts = population.read(memory.counts, memory.version + 1)
+        if cuts is not None:
+            document = msgspec.json.encode(cuts).decode()
+            memory.version = await self._registry.publish(keys.params(CUTS), document)
+        state = {"state": msgspec.json.encode(memory), "churn": await asyncio.to_thread(churn.encode, self._churn)}
+        await self._registry.client.hset(keys.params(STATE), mapping=state)
         if cuts is None:
             return 0
-        document = msgspec.json.encode(cuts).decode()
-        live = await self._registry.publish(keys.params(CUTS), document)
-        memory.version = live
-        await self._registry.client.hset(keys.params(STATE), "state", msgspec.json.encode(memory))
-        control = inputs.encode(inputs.Control(CUTS, live))
+        control = inputs.encode(inputs.Control(CUTS, memory.version))
         for bucket in range(self._buckets):
             await self._sender.send_and_wait(PROFILE_INPUTS, control, partition=bucket)
-        return live
+        return memory.version
+
+
+def _show(model: churn.Params) -> None:
+    """What Prometheus is told of a model: its quality over the latest weeks of labels."""
+    for forecaster, measures in model.metrics.items():
+        for measure, value in measures.items():
+            if value is not None:
+                metrics.MODEL.labels(forecaster, measure).set(value)
+    metrics.MODEL_LABELS.set(model.samples)

@@ -27,3 +27,7 @@ DELAY = Histogram(
 )
 BATCH = Histogram("mien_update_batch_events", "Events of one update batch.", buckets=(1, 10, 50, 100, 500, 1000, 5000))
 BUCKETS = Gauge("mien_buckets_owned", "Buckets this worker writes.")
+MODEL = Gauge(
+    "mien_churn_quality", "Quality of the churn forecasts over the latest weeks of labels.", ["forecaster", "measure"]
+)
+MODEL_LABELS = Gauge("mien_churn_labels", "Labels the churn model has learned.")

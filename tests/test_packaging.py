@@ -53,7 +53,7 @@ def third_party_imports(package: str) -> dict[str, str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_everything_imported_is_declared_and_not_borrowed_from_another_package(package: str) -> None:
     groups = declared()
-    allowed = groups["core"] | groups["learn"] | groups["data"] | groups["embedded"] | groups["demo"]
+    allowed = groups["core"] | groups["data"] | groups["embedded"] | groups["demo"]
     provides = packages_distributions()
 
     borrowed = {
@@ -79,7 +79,7 @@ def test_the_lock_holds_every_direct_dependency() -> None:
 def test_production_installs_what_it_runs_and_neither_tests_nor_the_private_stack() -> None:
     groups, run = declared(), locked("requirements-run.lock")
 
-    assert groups["core"] | groups["learn"] | groups["data"] <= run
+    assert groups["core"] | groups["data"] <= run
     assert not (groups["test"] | groups["lint"] | groups["embedded"]) & run
     assert not (groups["demo"] - groups["data"]) & run
 

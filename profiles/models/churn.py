@@ -32,7 +32,7 @@ from profiles.models.params import Params, Parts, Source, bought, learned, parts
 from profiles.stable import code_of
 from profiles.wire import Sample
 
-__all__ = ["Batch", "Memory", "Params", "batch_of", "decode", "encode", "read", "score", "update", "zero"]
+__all__ = ["Batch", "Memory", "Params", "batch_of", "decode", "encode", "read", "score", "turn", "update", "zero"]
 
 CAP: Final = 20_000  #: customers followed
 REFIT: Final = 4  #: weeks between fits of the population
@@ -143,6 +143,12 @@ def update(memory: Memory, batch: Batch) -> Settled:
         done.append(_take(memory, batch.part(slice(start, end))))
         start = end
     return joined(done)
+
+
+def turn(memory: Memory, week: int) -> None:
+    """Say that ``week`` of the stream has begun, before any sample of it; what that ends is judged and fitted now."""
+    if week > memory.week:
+        _end_week(memory, week)
 
 
 def joined(pieces: Sequence[Settled]) -> Settled:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,13 @@ class Scene:
     def moment(self, least: int = 10, most: int = 120) -> None:
         """Let a random number of records pass."""
         self.load.until(self.dice.randint(least, most))
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Until the first record has reached a profile since the block began."""
+        before = sum(self.shop.counted())
+        yield
+        eventually(lambda: sum(self.shop.counted()) > before, "events are applied", seconds=PATIENCE)
 
     def progress(self, least: int = 20) -> None:
         """Let a random number of records reach profiles."""
@@ -126,9 +134,9 @@ def zombie(scene: Scene) -> None:
     refused = scene.said("commit refused", name)
     for _ in range(ZOMBIES):
         scene.child(name).signal(signal.SIGSTOP)  # for so short that nobody minds, so that it has its hands full then
-        scene.moment(60)
-        scene.child(name).signal(signal.SIGCONT)
-        time.sleep(scene.dice.uniform(0.02, 0.2))
+        scene.moment(200, 300)
+        with scene.moving():
+            scene.child(name).signal(signal.SIGCONT)
         frozen = system_clock()
         scene.child(name).signal(signal.SIGSTOP)
         try:

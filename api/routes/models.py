@@ -1,0 +1,68 @@
+"""What was learned: the churn model with its quality, and what it says of one customer.
+
+Knows: paths, what an answer looks like.  Must not know: how a model is learned or asked.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.house import house_of
+from api.keys import needs
+from api.openapi import refuses, shows
+from api.problems import Refusal, unknown
+from api.respond import ok
+from api.routes.profiles import ProfileId, profile_id
+from api.shapes import ChurnModel, Learned, ModelInput
+from profiles.forecast import Forecast
+from profiles.models.churn_inputs import GROUPS, INPUTS
+from profiles.models.params import Params
+
+router = APIRouter(tags=["models"], dependencies=[Depends(needs("read"))], responses=refuses(401, 403, 422, 503))
+
+
+@router.get("/v1/models", summary="What was learned, and how good it is", responses=shows(Learned, "The live models."))
+async def models(request: Request) -> Response:
+    """The churn model that serves: since when, on how many labels, and its quality over the latest weeks.
+
+    Quality is prequential: each forecast was made before its label was known.  ``recency`` is the plain rule that ranks
+    customers by their silence.  `churn` is null until the first week of the stream has ended.
+    """
+    serving = await (await house_of(request).reader()).churn_model()
+    return ok(Learned(_shown(serving) if serving else None))
+
+
+@router.get(
+    "/v1/profiles/{profile}/churn",
+    summary="How likely a customer is lost, and why",
+    responses=shows(Forecast, "The outlook as it is now.") | refuses(400, 404, 409),
+)
+async def churn(request: Request, profile: ProfileId) -> Response:
+    """The probability that no order comes within the horizon, its reasons by business group, and what would change it."""
+    name = profile_id(profile)
+    reader = await house_of(request).reader()
+    found = await reader.find(name)
+    if found is None:
+        raise unknown("unknown_profile", "profile", name)
+    told = await reader.forecast(found)
+    if told is None:
+        raise Refusal(409, "no_forecast", "this customer has never ordered, or no model serves yet: see /v1/models")
+    return ok(told)
+
+
+def _shown(params: Params) -> ChurnModel:
+    columns = zip(INPUTS, params.weights, params.means, params.sds, strict=True)
+    return ChurnModel(
+        version=params.version,
+        source=params.source,
+        horizon_days=params.horizon_days,
+        learner_share=params.blend,
+        labels=params.samples,
+        learned_until=params.until,
+        quality=params.metrics,
+        bgnbd=params.bgnbd,
+        gamma_gamma=params.gamma_gamma,
+        inputs=tuple(
+            ModelInput(one.feature, *GROUPS[one.group], weight, mean, sd) for one, weight, mean, sd in columns
+        ),
+    )

@@ -1,0 +1,58 @@
+"""What the churn model says of one customer: how likely no order comes, why, what would change it, what they are worth.
+
+Knows: a row, the world it is read with, params.  Must not know: where they are stored, who asks.
+The rules and alerts of today decide by ``risk``, the rule of thumb in the dictionary; this is what was learned.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from profiles.clock import Int64s, Millis
+from profiles.kernels.advance import World
+from profiles.models import whatif
+from profiles.models.params import Params, Source, orders_and_value, score
+from profiles.models.reasons import Reason, WhatIf, reasons, what_if
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """A customer's outlook over the coming ``horizon_days``."""
+
+    id: str
+    read_at: int  #: the moment it holds for (ms)
+    horizon_days: int
+    probability: float  #: that no order comes within the horizon
+    source: Source  #: ``bgnbd``: buying behaviour alone, until the learner beats it; then ``blend``
+    version: int  #: of the model
+    learned_until: int  #: newest sample that it has seen (ms)
+    expected_orders: float | None  #: within the horizon
+    expected_value: float | None  #: their worth, in major units of the shop's currency
+    reasons: tuple[Reason, ...]  #: what raises the probability most comes first
+    what_if: tuple[WhatIf, ...]
+
+
+def forecast(profile: str, row: Int64s, now: Millis, world: World, params: Params) -> Forecast | None:
+    """The outlook of a customer at ``now``; None for somebody who never ordered, or while no model serves."""
+    x = whatif.now(row, now, world)
+    probability = float(score(params, x.reshape(1, -1))[0])
+    if np.isnan(probability):
+        return None
+    orders, value = orders_and_value(params, x.reshape(1, -1))
+    return Forecast(
+        id=profile,
+        read_at=now,
+        horizon_days=params.horizon_days,
+        probability=round(probability, 4),
+        source=params.source,
+        version=params.version,
+        learned_until=params.until,
+        expected_orders=_rounded(orders[0]),
+        expected_value=_rounded(value[0]),
+        reasons=reasons(params, x),
+        what_if=what_if(params, x, whatif.after(row, now, world)),
+    )
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 2) if np.isfinite(value) else None

@@ -1,0 +1,180 @@
+"""The learner of the stream: what it publishes is what the core makes of the same samples, whoever dies on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pytest
+
+from profiles import inputs
+from profiles.clock import WEEK, system_clock
+from profiles.models import churn
+from profiles.models import params as published
+from profiles.models.churn import Batch
+from profiles.models.churn_inputs import RAW
+from profiles.store import keys
+from profiles.store.client import connect
+from profiles.store.models import CHURN, KEPT_MS, Models
+from profiles.store.registry import Registry
+from profiles.store.worlds import CUTS
+from profiles.wire import Sample, encode
+from streams.learn import STATE, Learner
+from tests.models.shop import HORIZON, samples
+
+
+@dataclass
+class Record:
+    offset: int
+    value: bytes
+
+
+class Log:
+    """Takes what is sent to profile-inputs."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int | None, inputs.Record]] = []
+
+    async def send_and_wait(
+        self, topic: str, value: bytes | None = None, key: bytes | None = None, partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+    ) -> None:  # fmt: skip
+        assert topic == "profile-inputs"
+        assert value is not None
+        del key, headers
+        self.sent.append((partition, inputs.decode(value)))
+
+
+def log_of(batch: Batch) -> list[Record]:
+    """Samples as they lie in the topic."""
+    found = []
+    for seq, (code, at, row) in enumerate(zip(batch.codes.tolist(), batch.at.tolist(), batch.raw, strict=True)):
+        seen = {name: value for name, value in zip(RAW, row.tolist(), strict=True) if np.isfinite(value)}
+        found.append(Record(seq, encode(Sample(0, seq + 1, str(code), at, seen))))
+    return found
+
+
+def core(records: Sequence[Record]) -> churn.Params | None:
+    """What the core alone makes of whole weeks of samples."""
+    memory = churn.zero(HORIZON)
+    told = [msgspec.json.decode(each.value, type=Sample) for each in records]
+    last = max(each.at for each in told) // WEEK
+    churn.update(memory, churn.batch_of([each for each in told if each.at // WEEK < last]))
+    churn.turn(memory, last)
+    return churn.read(memory, 0)
+
+
+def alike(one: churn.Params | None, other: churn.Params | None) -> bool:
+    assert one is not None
+    assert other is not None
+    return msgspec.structs.replace(one, version=0) == msgspec.structs.replace(other, version=0)
+
+
+def run(url: str, story: Callable[[Registry, Callable[[], Learner]], Awaitable[None]], days: int = HORIZON) -> None:
+    async def told() -> None:
+        client = connect(url)
+        registry = Registry(client)
+        try:
+            await story(registry, lambda: Learner(registry, Log(), 2, days))
+        finally:
+            await client.aclose()
+
+    asyncio.run(told())
+
+
+async def live(registry: Registry) -> churn.Params | None:
+    version = await registry.live(keys.params(CHURN))
+    return published.decode(await registry.document(keys.params(CHURN), version)) if version else None
+
+
+LOG = log_of(samples(120, 20))
+
+
+def test_what_is_published_is_what_the_core_makes_of_the_same_samples(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        one = learner()
+        for start in range(0, len(LOG), 333):
+            await one.handle(LOG[start : start + 333])
+        found = await live(registry)
+        assert alike(found, core(LOG))
+        assert found is not None
+        assert found.version == await registry.live(keys.params(CHURN)) > 3
+        assert found.samples > 0
+
+    run(redis_url, story)
+
+
+def test_a_learner_that_dies_anywhere_comes_to_the_same(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        rng, place = np.random.default_rng(5), 0
+        while place < len(LOG):
+            one = learner()  # the one before died, with everything it had not stored
+            place = (await one.open()).next
+            await one.handle(LOG[place : place + int(rng.integers(200, 900))])
+            place = max(place, (await one.open()).next)
+        assert alike(await live(registry), core(LOG))
+
+    run(redis_url, story)
+
+
+def test_samples_that_come_twice_change_nothing(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        one, twice = learner(), [each for each in LOG for _ in range(2)]
+        doubled = [Record(offset, each.value) for offset, each in enumerate(twice)]
+        await one.handle(doubled)
+        await one.handle(doubled)
+        assert alike(await live(registry), core(LOG))
+
+    run(redis_url, story)
+
+
+def test_what_cannot_be_read_is_refused_before_anything_is_learned(redis_url: str) -> None:
+    async def story(_: Registry, learner: Callable[[], Learner]) -> None:
+        one = learner()
+        with pytest.raises(msgspec.DecodeError):
+            await one.handle([LOG[0], Record(1, b"{"), LOG[2]])
+        assert (await one.open()).next == 0
+        await one.handle(LOG[:3])
+        assert (await one.open()).next == 3
+
+    run(redis_url, story)
+
+
+def test_with_another_horizon_the_model_begins_anew_and_cut_points_go_on(redis_url: str) -> None:
+    async def begun(_: Registry, learner: Callable[[], Learner]) -> None:
+        await learner().handle(LOG)
+
+    async def changed(registry: Registry, learner: Callable[[], Learner]) -> None:
+        one = learner()
+        before = (await one.open()).next
+        assert before > 0
+        await one.handle(LOG[before:])
+        stored = await registry.client.hget(keys.params(STATE), "churn")
+        assert churn.decode(stored).horizon_days == HORIZON + 7
+        assert await registry.live(keys.params(CUTS)) > 0
+
+    run(redis_url, begun)
+    run(redis_url, changed, HORIZON + 7)
+
+
+def test_a_model_for_other_inputs_is_refused_and_the_last_good_one_serves_on(redis_url: str) -> None:
+    async def story(registry: Registry, _: Callable[[], Learner]) -> None:
+        now = [system_clock()]
+        models = Models(registry, lambda: now[0])
+        assert await models.serving() is None
+        good = core(LOG)
+        assert good is not None
+        assert await models.publish(good) == 1
+        assert await models.serving() is None, "it is looked for every few seconds only"
+        now[0] += KEPT_MS
+        assert alike(await models.serving(), good)
+        await models.publish(msgspec.structs.replace(good, inputs_hash="another"))
+        now[0] += KEPT_MS
+        serving = await models.serving()
+        assert serving is not None
+        assert serving.version == 1
+
+    run(redis_url, story)
