@@ -20,6 +20,6 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
     step                                one batch of one bucket: all updates go through here
-    view -> reader                      a profile as people read it
+    view forecast -> reader             a profile as people read it, and what the model says of it
     verify/                             the judge: everything recomputed from the log and laid beside what is stored
 """
