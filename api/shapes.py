@@ -12,8 +12,6 @@ from msgspec import Meta
 
 from profiles.alerts import Alert
 from profiles.intake import ID_LIMIT
-from profiles.models.bgnbd import Bgnbd
-from profiles.models.gammagamma import GammaGamma
 from profiles.models.params import Source
 from profiles.reader import FeatureLine
 from profiles.view import ProfileView
@@ -56,8 +54,8 @@ class ChurnModel(msgspec.Struct, frozen=True):
     labels: int
     learned_until: int
     quality: dict[str, dict[str, float | None]]  #: forecaster -> measure -> value over the latest weeks of labels
-    bgnbd: Bgnbd | None
-    gamma_gamma: GammaGamma | None
+    bgnbd: dict[str, float] | None  #: buying behaviour: r, alpha, a, b (weeks)
+    gamma_gamma: dict[str, float] | None  #: value of an order: p, q, v
     inputs: tuple[ModelInput, ...]
 
 

@@ -57,6 +57,7 @@ def test_a_model_is_shown_with_its_quality_and_what_it_sees(learned: churn.Param
     shown = http.get("/v1/models").json()["churn"]
     assert shown["version"] == 1
     assert shown["horizon_days"] == HORIZON
+    assert shown["bgnbd"].keys() == {"r", "alpha", "a", "b"}
     assert shown["labels"] == learned.samples > 1000
     assert shown["quality"]["served"]["auc_active"] == learned.metrics["served"]["auc_active"]
     assert {each["group_zh"] for each in shown["inputs"]} >= {"沉默时长", "消费额", "忠诚度", "浏览活跃"}

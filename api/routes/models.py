@@ -60,8 +60,8 @@ def _shown(params: Params) -> ChurnModel:
         labels=params.samples,
         learned_until=params.until,
         quality=params.metrics,
-        bgnbd=params.bgnbd,
-        gamma_gamma=params.gamma_gamma,
+        bgnbd=params.bgnbd._asdict() if params.bgnbd else None,
+        gamma_gamma=params.gamma_gamma._asdict() if params.gamma_gamma else None,
         inputs=tuple(
             ModelInput(one.feature, *GROUPS[one.group], weight, mean, sd) for one, weight, mean, sd in columns
         ),
