@@ -6,6 +6,7 @@ Knows: paths, what an answer looks like.  Must not know: how a model is learned 
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
+from msgspec.structs import asdict
 
 from api.house import house_of
 from api.keys import needs
@@ -60,8 +61,8 @@ def _shown(params: Params) -> ChurnModel:
         labels=params.samples,
         learned_until=params.until,
         quality=params.metrics,
-        bgnbd=params.bgnbd._asdict() if params.bgnbd else None,
-        gamma_gamma=params.gamma_gamma._asdict() if params.gamma_gamma else None,
+        bgnbd=asdict(params.bgnbd) if params.bgnbd else None,
+        gamma_gamma=asdict(params.gamma_gamma) if params.gamma_gamma else None,
         inputs=tuple(
             ModelInput(one.feature, *GROUPS[one.group], weight, mean, sd) for one, weight, mean, sd in columns
         ),
