@@ -23,7 +23,9 @@ app = typer.Typer(
 tags = typer.Typer(no_args_is_help=True, help="Check and publish the rules that make tags.")
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(tags, name="tags")
+models = typer.Typer(no_args_is_help=True, help="What was learned: versions of the churn model, and which one serves.")
 app.add_typer(keys, name="keys")
+app.add_typer(models, name="models")
 
 JUDGING = """\
 Raw topics are read from their beginning and understood anew; profile-inputs is lived through again in memory; profiles,
@@ -210,6 +212,30 @@ def keys_revoke(key: Annotated[str, typer.Argument(help="The key's id, as `mien 
     from streams.commands.keys import revoke
 
     raise typer.Exit(revoke(key))
+
+
+@models.command("list")
+def models_list() -> None:
+    """List the latest versions with their quality, and which one serves."""
+    from streams.commands.models import show
+
+    raise typer.Exit(show())
+
+
+@models.command("use")
+def models_use(version: Annotated[int, typer.Argument(min=1, help="As `mien models list` shows it.")]) -> None:
+    """Go back to a version; it serves until `mien models follow`, while the learner goes on learning."""
+    from streams.commands.models import use
+
+    raise typer.Exit(use(version))
+
+
+@models.command("follow")
+def models_follow() -> None:
+    """Let what was learned last serve again, and every version after it."""
+    from streams.commands.models import follow
+
+    raise typer.Exit(follow())
 
 
 def main() -> None:

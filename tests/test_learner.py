@@ -12,6 +12,7 @@ import pytest
 
 from profiles import inputs
 from profiles.clock import WEEK, system_clock
+from profiles.errors import MienError
 from profiles.models import churn
 from profiles.models import params as published
 from profiles.models.churn import Batch
@@ -22,6 +23,7 @@ from profiles.store.models import CHURN, KEPT_MS, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
 from profiles.wire import Sample, encode
+from streams.commands import models as commands
 from streams.learn import STATE, Learner
 from tests.models.shop import HORIZON, samples
 
@@ -178,3 +180,39 @@ def test_a_model_for_other_inputs_is_refused_and_the_last_good_one_serves_on(red
         assert serving.version == 1
 
     run(redis_url, story)
+
+
+def test_an_older_version_serves_while_it_is_held_and_the_learner_goes_on(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``mien models use`` and ``follow``."""
+    monkeypatch.setenv("MIEN_REDIS", redis_url)
+    half = len(LOG) // 2
+
+    async def first(_: Registry, learner: Callable[[], Learner]) -> None:
+        await learner().handle(LOG[:half])
+
+    run(redis_url, first)
+    assert commands.use(1) == 0
+
+    async def then(registry: Registry, learner: Callable[[], Learner]) -> None:
+        before = await registry.last(keys.params(CHURN))
+        one = learner()
+        await one.handle(LOG[(await one.open()).next :])
+        assert await registry.last(keys.params(CHURN)) > before > 1
+        assert await registry.live(keys.params(CHURN)) == await registry.held(keys.params(CHURN)) == 1
+
+    run(redis_url, then)
+    assert commands.show() == 0
+    assert commands.follow() == 0
+    with pytest.raises(MienError, match="no version 9999"):
+        commands.use(9999)
+
+    async def after(registry: Registry, _: Callable[[], Learner]) -> None:
+        assert await registry.live(keys.params(CHURN)) == await registry.last(keys.params(CHURN))
+        assert await registry.held(keys.params(CHURN)) == 0
+
+    run(redis_url, after)
+    told = capsys.readouterr().out
+    assert "held" in told
+    assert "AUC" in told

@@ -35,10 +35,19 @@ class Models:
         self._serving: Params | None = None
 
     async def publish(self, params: Params) -> int:
-        """Make params the next version and live; returns its number.  Only the learner calls this, and there is one."""
-        version = await self._registry.live(keys.params(CHURN)) + 1
+        """Make params the next version, live unless an older one is held; returns its number.  Only the learner calls this, and there is one."""
+        version = await self._registry.last(keys.params(CHURN)) + 1
         document = churn.encode(msgspec.structs.replace(params, version=version)).decode()
         return await self._registry.publish(keys.params(CHURN), document)
+
+    async def version(self, number: int) -> Params:
+        """A published version.
+
+        Raises:
+            MienError: it was never published here.
+            ModelMismatch: it does not fit this code.
+        """
+        return churn.decode(await self._registry.document(keys.params(CHURN), number))
 
     async def serving(self) -> Params | None:
         """The live version, or the last that fitted this code; None while nothing was learned.

@@ -20,12 +20,26 @@ class MetaMismatch(MienError):
     """The store was made for another shop or another shape; the message names the setting."""
 
 
-# One call, so that two publishers cannot give two documents the same version.
+# One call, so that two publishers cannot give two documents the same version.  `last` is missing where nothing was ever
+# held: then the live one is the last.
 _PUBLISH = """
-local version = tonumber(redis.call('HGET', KEYS[1], 'live') or '0')
-if ARGV[2] ~= '' and version >= tonumber(ARGV[2]) then return version end
-redis.call('HSET', KEYS[1], version + 1, ARGV[1], 'live', version + 1)
-return version + 1
+local live = tonumber(redis.call('HGET', KEYS[1], 'live') or '0')
+if ARGV[2] ~= '' and live >= tonumber(ARGV[2]) then return live end
+local version = tonumber(redis.call('HGET', KEYS[1], 'last') or live) + 1
+redis.call('HSET', KEYS[1], version, ARGV[1], 'last', version)
+if redis.call('HEXISTS', KEYS[1], 'held') == 0 then redis.call('HSET', KEYS[1], 'live', version) end
+return version
+"""
+_HOLD = """
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'live', ARGV[1], 'held', ARGV[1])
+return 1
+"""
+_RELEASE = """
+redis.call('HDEL', KEYS[1], 'held')
+local last = redis.call('HGET', KEYS[1], 'last') or redis.call('HGET', KEYS[1], 'live') or '0'
+if last ~= '0' then redis.call('HSET', KEYS[1], 'live', last) end
+return tonumber(last)
 """
 
 
@@ -35,6 +49,8 @@ class Registry:
     def __init__(self, client: Client) -> None:
         self.client: Any = client  # its answers are typed bytes-or-text; ours are bytes
         self._publish = Script(client, _PUBLISH)
+        self._hold = Script(client, _HOLD)
+        self._release = Script(client, _RELEASE)
 
     async def reach(self, buckets: int) -> None:
         """Find out, once at the start, that MIEN_REDIS is for the kind of store that is there.
@@ -46,11 +62,33 @@ class Registry:
         await fits(self.client, [*shared, *map(keys.checkpoint, range(buckets))])
 
     async def publish(self, name: str, document: str, unless_at: int | None = None) -> int:
-        """Store a document as the next version and make it live; returns the live version.
+        """Store a document as the next version and make it live, unless another is held; returns its version.
 
-        ``unless_at``: do nothing if that version, or a later one, is live already.
+        ``unless_at``: do nothing if that version, or a later one, is live already; returns the live one then.
         """
         return int(await self._publish([name], [document, "" if unless_at is None else unless_at]))
+
+    async def hold(self, name: str, version: int) -> None:
+        """Make an older version live, whatever is published from now on, until ``release``.
+
+        Raises:
+            MienError: that version was never published here.
+        """
+        if not await self._hold([name], [version]):
+            raise MienError(f"{name} has no version {version}")
+
+    async def release(self, name: str) -> int:
+        """Let the last version be live again, and every later one; returns it, 0 if nothing was ever published."""
+        return int(await self._release([name], []))
+
+    async def held(self, name: str) -> int:
+        """The version that is held, 0 if the last one is live."""
+        return int(await self.client.hget(name, "held") or 0)
+
+    async def last(self, name: str) -> int:
+        """The version that was published last, 0 if none ever was."""
+        last, live = await self.client.hmget(name, ["last", LIVE])
+        return int(last or live or 0)
 
     async def live(self, name: str) -> int:
         """The live version, 0 if nothing was ever published."""

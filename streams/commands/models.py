@@ -1,0 +1,77 @@
+"""``mien models``: versions of the churn model, and which of them serves.
+
+Knows: how versions are shown.  Must not know: how they are learned or stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from profiles.clock import iso, system_clock
+from profiles.errors import ModelMismatch
+from profiles.settings import load
+from profiles.store import keys
+from profiles.store.client import connect
+from profiles.store.models import CHURN, Models
+from profiles.store.registry import Registry
+
+R = TypeVar("R")
+NAME = keys.params(CHURN)
+SHOWN = 10  #: latest versions of the list
+
+
+def show() -> int:
+    """A table of the latest versions and the one that serves."""
+    return _with(_show)
+
+
+def use(version: int) -> int:
+    """Let a version serve, whatever is learned from now on."""
+    _with(lambda registry: registry.hold(NAME, version))
+    print(f"version {version} serves within seconds and stays; `mien models follow` lets the learner lead again")
+    return 0
+
+
+def follow() -> int:
+    """Let what was learned last serve, and all that is learned from now on."""
+    last = _with(lambda registry: registry.release(NAME))
+    print(f"version {last} serves, and later ones as they come" if last else "nothing was learned yet")
+    return 0
+
+
+async def _show(registry: Registry) -> int:
+    last, live, held = await registry.last(NAME), await registry.live(NAME), await registry.held(NAME)
+    if not last:
+        print("nothing was learned yet: the first version comes when a week of the stream has ended")
+        return 0
+    models = Models(registry, system_clock)
+    table = Table("version", "serves", "source", "labels", "learned until", "AUC active", "of recency", "Brier active")
+    for version in sorted({*range(max(1, last - SHOWN + 1), last + 1), live}):
+        mark = ("held" if held else "yes") if version == live else ""
+        try:
+            params = await models.version(version)
+        except ModelMismatch:
+            table.add_row(str(version), mark, "for other inputs", *[""] * 5)
+            continue
+        served, recency = params.metrics.get("served", {}), params.metrics.get("recency", {})
+        numbers = (served.get("auc_active"), recency.get("auc_active"), served.get("brier_active"))
+        told = ["" if number is None else f"{number:.3f}" for number in numbers]
+        table.add_row(str(version), mark, params.source, f"{params.samples:,}", iso(params.until)[:10], *told)
+    Console().print(table)
+    return 0
+
+
+def _with(work: Callable[[Registry], Awaitable[R]]) -> R:
+    async def run() -> R:
+        client = connect(load().redis)
+        try:
+            return await work(Registry(client))
+        finally:
+            await client.aclose()
+
+    return asyncio.run(run())
