@@ -17,6 +17,7 @@ from api import shapes
 from api.problems import MEDIA_TYPE, Problem
 from profiles.access import SCOPES
 from profiles.alerts import Alert
+from profiles.forecast import Forecast
 from profiles.reader import TagDictionary
 from profiles.view import ProfileView
 
@@ -24,6 +25,7 @@ Json = dict[str, Any]
 _REF: Final = "#/components/schemas/{name}"
 _SHOWN: Final = (
     Alert,
+    Forecast,
     Problem,
     ProfileView,
     TagDictionary,

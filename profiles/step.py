@@ -37,6 +37,7 @@ SAMPLES: Final = "samples"
 ROOM: Final = 1024  #: most changes noted between two looks by Python
 ROOM_LEAST, ROOM_EACH = 128, 32  #: for few customers less, so that little memory is touched: so many, and for each
 SAMPLED: Final = tuple(dict.fromkeys((*CUT_FEATURES, "gap_days", *RAW)))  #: what the learners see
+EXACT: Final = 9  #: decimals of a sample: finer than a millisecond in days, coarser than what compilers differ by
 MOMENTS: Final = frozenset(
     {Kind.ORDER, Kind.REFUND, Kind.CANCEL, Kind.REVIEW, Kind.COMPLAINT, Kind.SERVICE, Kind.SIGNUP}
 )  #: kinds that a timeline tells
@@ -162,7 +163,7 @@ class Step:
     def _sample(self, r: int, at: int, x: Floats) -> None:
         self.seq += 1
         profile = self._rows.profiles[r]
-        seen = {name: value for name, i in _SAMPLED if (value := x.item(i)) == value}
+        seen = {name: round(value, EXACT) for name, i in _SAMPLED if (value := x.item(i)) == value}
         sample = Sample(self._bucket, self.seq, profile, at, seen)
         self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
 

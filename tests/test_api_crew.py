@@ -48,6 +48,10 @@ class Crew:
         ]
         return [each["process"] for each in told if each["event"] == "serving"]
 
+    def ready(self) -> bool:
+        """What one of them says of itself."""
+        return httpx.get(f"{self.url}/v1/tags", headers=self.headers, trust_env=False, timeout=20).is_success
+
     def get(self, path: str) -> httpx.Response:
         """Over a connection of its own, so any of them may answer."""
         return httpx.get(f"{self.url}{path}", headers=self.headers, trust_env=False, timeout=20).raise_for_status()
@@ -67,6 +71,7 @@ def crew_of(shop: Shop, log: Path) -> Iterator[Crew]:
     crew = Crew(command(settings, log), log, f"http://127.0.0.1:{port}", headers)
     try:
         eventually(lambda: len(crew.members) == PROCESSES, "every process serves", seconds=300)
+        eventually(lambda: all(crew.ready() for _ in range(10 * PROCESSES)), "every process is warm", seconds=300)
         yield crew
     finally:
         crew.parent.kill()
