@@ -113,7 +113,8 @@ def test_a_member_is_told_of_its_partitions_before_it_gets_records(group: Group)
 def test_who_loses_a_partition_is_told_when_its_agent_is_done(group: Group) -> None:
     """A second member joins: all is let go (``revoked``), and only after what was in hand is done.
 
-    Relied on by ``streams/app.py``: ``revoked`` empties the inboxes, and no agent is about to fill them again.
+    Relied on by ``streams/app.py``: ``revoked`` empties the inboxes, and no agent is about to fill them again.  (What
+    waits *behind* the item in hand Faust may drop for ever: ``streams/overlooked.py`` notices.)
     """
     first, tap, before = group.first, group.taps[group.shared], len(group.first.signals)
 
@@ -122,9 +123,8 @@ def test_who_loses_a_partition_is_told_when_its_agent_is_done(group: Group) -> N
         await asyncio.sleep(0.3)
 
     tap.handle = slowly
-    for partition in range(4):
-        group.send(partition)
-    eventually(lambda: len(tap.began) == 1, "the agent holds an item, the others wait behind it")
+    group.send(0)
+    eventually(lambda: len(tap.began) == 1, "the agent holds an item")
     busy: list[int] = []
     first.on_revoked = lambda: busy.append(len(tap.began) - len(tap.seen))
     second, others = group.member()
@@ -138,10 +138,9 @@ def test_who_loses_a_partition_is_told_when_its_agent_is_done(group: Group) -> N
 
 
 def _shared_out(group: Group, second: Running, taps: list[Tap]) -> None:
-    """The two have every partition between them, and each partition is read whole by whoever has it.
+    """The two have every partition between them, and each partition is read whole, in order, by whoever has it.
 
-    What waited behind the item in hand may be read twice, by the agent that had it and by whoever has it now: readers
-    know what they have done (``streams/bucket.py``, ``streams/alerts.py``).
+    What was done before the change is not read again, because it was committed before it was let go.
     """
     eventually(lambda: len(second.signals) >= 3, "the second member has its share", seconds=30)
     mine, others = group.first.signals[-1][1], second.signals[-1][1]
@@ -150,11 +149,11 @@ def _shared_out(group: Group, second: Running, taps: list[Tap]) -> None:
     assert len(mine & {(group.shared, n) for n in range(4)}) == 2
     for partition in range(4):
         count = group.send(partition) + 1
-        eventually(lambda p=partition, n=count: _seen(taps, p) == set(range(n)), f"{partition} is whole")  # type: ignore[misc]
+        eventually(lambda p=partition, n=count: _seen(taps, p) == list(range(n)), f"{partition} is whole")  # type: ignore[misc]
 
 
-def _seen(taps: list[Tap], partition: int) -> set[int]:
-    return {offset for tap in taps for one in tap.seen if one.partition == partition for offset in one.offsets}
+def _seen(taps: list[Tap], partition: int) -> list[int]:
+    return [offset for tap in taps for one in tap.seen if one.partition == partition for offset in one.offsets]
 
 
 def test_a_worker_that_leaves_commits_nothing_of_what_it_had_in_hand(broker: str, tmp_path: Path) -> None:
