@@ -1,4 +1,4 @@
-"""Models that learn from the stream, as pure values: churn, lifetime value, how good they are and why they say so.
+"""Models that learn from the stream, as pure values: churn, lifetime value, segments, how good they are and why they say so.
 
     churn_inputs            which features a churn model sees, and how
     quality                 exact measures of a forecast
@@ -9,6 +9,10 @@
     contest                 who has been forecasting better of late, and how to mix
     params                  what is published, and how workers score with it
     churn                   the learner: samples in, params out
+    axes kmeans roster      what segments are made of, how centres follow a stream, whose segments are followed
+    segment_params          segments as published, and how anybody finds a customer's
+    portraits               what segments are called
+    segments                the segment learner: samples in, segments out
     whatif                  features after one more order, one visit, ten more silent days
     reasons                 why a customer is at risk, in words, and what would change it
 
