@@ -59,10 +59,36 @@ class ChurnModel(msgspec.Struct, frozen=True):
     inputs: tuple[ModelInput, ...]
 
 
+class SegmentLine(msgspec.Struct, frozen=True):
+    """One segment with its portrait."""
+
+    id: int  #: stays when the name changes
+    zh: str
+    en: str
+    portrait_zh: str
+    portrait_en: str
+    typical: dict[str, float]  #: the median customer: days, orders, major units of the shop's currency
+    share: float  #: of the customers sampled in the latest week, 0..1
+    customers: int  #: that many of them; of a large shop the sample that is followed
+
+
+class SegmentModel(msgspec.Struct, frozen=True):
+    """The segments that serve, and how customers moved between them."""
+
+    version: int
+    learned_until: int  #: newest sample seen (ms)
+    samples: int
+    segments: tuple[SegmentLine, ...]
+    migration: tuple[tuple[int, ...], ...]  #: customers, row: segment of the week before, column: of the latest week
+    changed: float | None  #: share of them in another segment than the week before; null in the first week
+    seedings: int  #: how often centres were sought afresh; ids went on
+
+
 class Learned(msgspec.Struct, frozen=True):
     """Everything that is learned from the stream."""
 
     churn: ChurnModel | None
+    segments: SegmentModel | None
 
 
 class Timeline(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened
     packing                             matrices as bytes that travel, many at once
     population                          cut points learned from all customers together
-    models/                             churn, lifetime value: what is learned from samples, and how to score with it
+    models/                             churn, segments, value: what is learned from samples, and how to score with it
     privacy -> intake -> inputs         from an app's record to columns of events
     quarantine                          an event that cannot be worked with is cut out of its batch
     replay                              history in the order it happened, whatever order it arrives in

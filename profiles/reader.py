@@ -18,6 +18,7 @@ from profiles.errors import MienError
 from profiles.features import FEATURES
 from profiles.forecast import Forecast, forecast
 from profiles.layout import TABLES
+from profiles.models import segment_params
 from profiles.models.params import Params
 from profiles.replay import stream_time
 from profiles.rules import RuleBook
@@ -27,7 +28,7 @@ from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.base import Checkpoint
 from profiles.store.client import abreast
-from profiles.store.models import Models
+from profiles.store.models import CHURN, SEGMENTS, Models
 from profiles.store.reads import ProfileReads
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
@@ -125,7 +126,8 @@ class Reader:
         self._reads = ProfileReads(store.client)
         self._registry = registry
         self._worlds = Worlds(registry, settings)
-        self._models = Models(registry, clock)
+        self._churn = Models(registry, clock, CHURN)
+        self._segments = Models(registry, clock, SEGMENTS)
         self._settings = settings
         self._clock = clock
         self._names: dict[int, str] = {}
@@ -179,15 +181,19 @@ class Reader:
 
     async def churn_model(self) -> Params | None:
         """The churn model that serves; None while nothing was learned."""
-        return await self._models.serving()
+        return await self._churn.serving()
+
+    async def segments(self) -> segment_params.Params | None:
+        """The segments that serve; None while there were too few customers to tell any."""
+        return await self._segments.serving()
 
     async def forecast(self, found: Found) -> Forecast | None:
         """What was learned says of a customer; None if they never ordered or nothing serves yet."""
-        params = await self._models.serving()
+        params = await self._churn.serving()
         if params is None:
             return None
         world = await self._worlds.world(found.rules, found.cuts)
-        return forecast(found.profile, found.row, found.now, world, params)
+        return forecast(found.profile, found.row, found.now, world, params, await self._segments.serving())
 
     async def timeline(self, profile: str, limit: int) -> list[Note]:
         """Newest first: orders, refunds, reviews, service, and every change of a tag or rung."""

@@ -1,8 +1,8 @@
-"""The one learner: samples become cut points that every bucket decides with, and the churn model.
+"""The one learner: samples become cut points that every bucket decides with, the churn model and segments.
 
 Knows: samples arrive once per (bucket, seq) or again after a crash; a version of cut points is published by telling every
-bucket in its own log, so what a bucket decides stays a function of its log; the churn model is for readers, who look it
-up.  What was published and how far samples were read is stored at the end of every week of the stream, in one write: a
+bucket in its own log, so what a bucket decides stays a function of its log; churn model and segments are for readers, who
+look them up.  What was published and how far samples were read is stored at the end of every week of the stream, in one write: a
 learner that dies reads the week again and comes to the same.
 Must not know: how anything is learned (``profiles.population``, ``profiles.models``).
 """
@@ -19,9 +19,9 @@ import structlog
 from profiles import inputs, population
 from profiles.clock import WEEK, system_clock
 from profiles.errors import ModelMismatch
-from profiles.models import churn
+from profiles.models import churn, segments
 from profiles.store import keys
-from profiles.store.models import Models
+from profiles.store.models import CHURN, SEGMENTS, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
 from profiles.wire import Sample
@@ -29,7 +29,7 @@ from streams import metrics
 from streams.quarantine import Sender
 from streams.topics import PROFILE_INPUTS
 
-STATE = "learn"  #: name of the learner's own params: its counts, the churn model's state, how far it has read
+STATE = "learn"  #: name of the learner's own params: its counts, the state of its models, how far it has read
 
 log = structlog.get_logger("mien")
 _decode_sample = msgspec.json.Decoder(Sample).decode
@@ -56,15 +56,19 @@ class Learner:
         self._sender = sender
         self._buckets = buckets
         self._days = churn_days
-        self._models = Models(registry, system_clock)
+        self._churn_models = Models(registry, system_clock, CHURN)
+        self._segment_models = Models(registry, system_clock, SEGMENTS)
         self._memory: Memory | None = None
         self._churn = churn.zero(churn_days)
+        self._segments = segments.zero()
 
     async def open(self) -> Memory:
         """Where the learner stands, read from the store if it is not at hand."""
         if self._memory is None:
-            stored, model = await self._registry.client.hmget(keys.params(STATE), ["state", "churn"])
+            fields = ["state", "churn", "segments"]
+            stored, model, centres = await self._registry.client.hmget(keys.params(STATE), fields)
             self._churn = self._restored(model)
+            self._segments = _restored_segments(centres)
             self._memory = _decode_memory(stored) if stored else Memory()
         return self._memory
 
@@ -95,7 +99,9 @@ class Learner:
 
     def _learn(self, samples: Sequence[Sample]) -> None:
         if samples:
-            churn.update(self._churn, churn.batch_of(samples))
+            batch = churn.batch_of(samples)
+            churn.update(self._churn, batch)
+            segments.update(self._segments, batch)
 
     def _restored(self, stored: bytes | None) -> churn.Memory:
         """The model's state; a new one if there is none that fits."""
@@ -113,15 +119,16 @@ class Learner:
 
     async def _publish(self, memory: Memory, week: int) -> int:
         """Store what was learned and the state, then tell every bucket; telling twice does no harm."""
-        await asyncio.to_thread(churn.turn, self._churn, week)  # a fit of the population may take half a second
-        if (model := churn.read(self._churn, 0)) is not None:
-            await self._models.publish(model)
-            _show(model)
+        await self._publish_models(week)
         cuts = population.read(memory.counts, memory.version + 1)
         if cuts is not None:
             document = msgspec.json.encode(cuts).decode()
             memory.version = await self._registry.publish(keys.params(CUTS), document)
-        state = {"state": msgspec.json.encode(memory), "churn": await asyncio.to_thread(churn.encode, self._churn)}
+        state = {
+            "state": msgspec.json.encode(memory),
+            "churn": await asyncio.to_thread(churn.encode, self._churn),
+            "segments": await asyncio.to_thread(segments.encode, self._segments),
+        }
         await self._registry.client.hset(keys.params(STATE), mapping=state)
         if cuts is None:
             return 0
@@ -129,6 +136,25 @@ class Learner:
         for bucket in range(self._buckets):
             await self._sender.send_and_wait(PROFILE_INPUTS, control, partition=bucket)
         return memory.version
+
+    async def _publish_models(self, week: int) -> None:
+        """In a thread, because a fit of the population may take half a second."""
+        await asyncio.to_thread(churn.turn, self._churn, week)
+        await asyncio.to_thread(segments.turn, self._segments, week)
+        if (model := churn.read(self._churn, 0)) is not None:
+            await self._churn_models.publish(model)
+            _show(model)
+        if (found := segments.read(self._segments, 0)) is not None:
+            await self._segment_models.publish(found)
+
+
+def _restored_segments(stored: bytes | None) -> segments.Memory:
+    """The segments' state; a new one if there is none that fits."""
+    try:
+        return segments.zero() if stored is None else segments.decode(stored)
+    except ModelMismatch as mismatch:
+        log.warning("segments begin anew", why=str(mismatch))
+        return segments.zero()
 
 
 def _show(model: churn.Params) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from profiles.clock import DAY, ManualClock
 from profiles.models import churn
-from profiles.store.models import KEPT_MS, Models
+from profiles.store.models import CHURN, KEPT_MS, Models
 from profiles.store.registry import Registry
 from tests.api_shop import Shop, order, page, serving
 from tests.models.shop import HORIZON, samples
@@ -31,7 +31,7 @@ def learned(shop: Shop, clock: ManualClock) -> churn.Params:
     churn.update(memory, samples())
     found = churn.read(memory, 1)
     assert found is not None
-    shop.run(Models(Registry(shop.client), clock).publish(found))
+    shop.run(Models(Registry(shop.client), clock, CHURN).publish(found))
     clock.advance(KEPT_MS)
     return found
 
@@ -47,7 +47,7 @@ def test_before_anything_is_learned_there_is_no_model_and_no_outlook(
     shop: Shop, clock: ManualClock, http: httpx.Client
 ) -> None:
     regular(shop, clock, "u-1", 2)
-    assert http.get("/v1/models").json() == {"churn": None}
+    assert http.get("/v1/models").json() == {"churn": None, "segments": None}
     refused = http.get("/v1/profiles/u-1/churn")
     assert refused.status_code == 409
     assert refused.json()["code"] == "no_forecast"

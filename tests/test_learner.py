@@ -88,8 +88,8 @@ def run(url: str, story: Callable[[Registry, Callable[[], Learner]], Awaitable[N
 
 
 async def live(registry: Registry) -> churn.Params | None:
-    version = await registry.live(keys.params(CHURN))
-    return published.decode(await registry.document(keys.params(CHURN), version)) if version else None
+    version = await registry.live(keys.params(CHURN.name))
+    return published.decode(await registry.document(keys.params(CHURN.name), version)) if version else None
 
 
 LOG = log_of(samples(120, 20))
@@ -103,7 +103,7 @@ def test_what_is_published_is_what_the_core_makes_of_the_same_samples(redis_url:
         found = await live(registry)
         assert alike(found, core(LOG))
         assert found is not None
-        assert found.version == await registry.live(keys.params(CHURN)) > 3
+        assert found.version == await registry.live(keys.params(CHURN.name)) > 3
         assert found.samples > 0
 
     run(redis_url, story)
@@ -165,7 +165,7 @@ def test_with_another_horizon_the_model_begins_anew_and_cut_points_go_on(redis_u
 def test_a_model_for_other_inputs_is_refused_and_the_last_good_one_serves_on(redis_url: str) -> None:
     async def story(registry: Registry, _: Callable[[], Learner]) -> None:
         now = [system_clock()]
-        models = Models(registry, lambda: now[0])
+        models = Models(registry, lambda: now[0], CHURN)
         assert await models.serving() is None
         good = core(LOG)
         assert good is not None

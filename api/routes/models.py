@@ -1,4 +1,4 @@
-"""What was learned: the churn model with its quality, and what it says of one customer.
+"""What was learned: the churn model with its quality, segments, and what they say of one customer.
 
 Knows: paths, what an answer looks like.  Must not know: how a model is learned or asked.
 """
@@ -14,8 +14,9 @@ from api.openapi import refuses, shows
 from api.problems import Refusal, unknown
 from api.respond import ok
 from api.routes.profiles import ProfileId, profile_id
-from api.shapes import ChurnModel, Learned, ModelInput
+from api.shapes import ChurnModel, Learned, ModelInput, SegmentLine, SegmentModel
 from profiles.forecast import Forecast
+from profiles.models import segment_params
 from profiles.models.churn_inputs import GROUPS, INPUTS
 from profiles.models.params import Params
 
@@ -24,13 +25,15 @@ router = APIRouter(tags=["models"], dependencies=[Depends(needs("read"))], respo
 
 @router.get("/v1/models", summary="What was learned, and how good it is", responses=shows(Learned, "The live models."))
 async def models(request: Request) -> Response:
-    """The churn model that serves: since when, on how many labels, and its quality over the latest weeks.
+    """The churn model that serves: since when, on how many labels, and its quality over the latest weeks; and segments.
 
     Quality is prequential: each forecast was made before its label was known.  ``recency`` is the plain rule that ranks
-    customers by their silence.  `churn` is null until the first week of the stream has ended.
+    customers by their silence.  `churn` is null until the first week of the stream has ended, `segments` until enough customers
+    were sampled.
     """
-    serving = await (await house_of(request).reader()).churn_model()
-    return ok(Learned(_shown(serving) if serving else None))
+    reader = await house_of(request).reader()
+    serving, segments = await reader.churn_model(), await reader.segments()
+    return ok(Learned(_shown(serving) if serving else None, _segments(segments) if segments else None))
 
 
 @router.get(
@@ -39,7 +42,10 @@ async def models(request: Request) -> Response:
     responses=shows(Forecast, "The outlook as it is now.") | refuses(400, 404, 409),
 )
 async def churn(request: Request, profile: ProfileId) -> Response:
-    """The probability that no order comes within the horizon, its reasons by business group, and what would change it."""
+    """The probability that no order comes within the horizon, its reasons by business group, and what would change it.
+
+    `segment` names the customers they are most like.
+    """
     name = profile_id(profile)
     reader = await house_of(request).reader()
     found = await reader.find(name)
@@ -66,4 +72,28 @@ def _shown(params: Params) -> ChurnModel:
         inputs=tuple(
             ModelInput(one.feature, *GROUPS[one.group], weight, mean, sd) for one, weight, mean, sd in columns
         ),
+    )
+
+
+def _segments(params: segment_params.Params) -> SegmentModel:
+    return SegmentModel(
+        version=params.version,
+        learned_until=params.until,
+        samples=params.samples,
+        segments=tuple(
+            SegmentLine(
+                id=each.id,
+                zh=each.zh,
+                en=each.en,
+                portrait_zh=each.portrait_zh,
+                portrait_en=each.portrait_en,
+                typical=each.typical,
+                share=each.share,
+                customers=each.customers,
+            )
+            for each in params.segments
+        ),
+        migration=params.migration,
+        changed=params.changed,
+        seedings=params.seedings,
     )

@@ -67,10 +67,15 @@ def moved(x: Floats, centres: Floats) -> Floats:
     return now
 
 
-def matched(fresh: Floats, before: Floats) -> Floats:
-    """Fresh centres in the order of those they continue, so that ids survive: the pairing with the shortest ways."""
+def matched(x: Floats, fresh: Floats, before: Floats) -> Floats:
+    """Fresh centres in the order of those they continue: as many points as can be keep their id (Hungarian method).
+
+    Where no point decides it, the shortest ways do.
+    """
+    k = len(before)
+    shared = np.bincount(nearest(x, before).which * k + nearest(x, fresh).which, minlength=k * k).reshape(k, k)
     far = np.square(before[:, None, :] - fresh[None, :, :]).sum(axis=2)
-    _, order = linear_sum_assignment(far)
+    _, order = linear_sum_assignment(far / (1.0 + far.sum()) - shared)
     found: Floats = fresh[order]
     return found
 

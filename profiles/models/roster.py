@@ -80,6 +80,10 @@ class Roster:
         rows = np.flatnonzero(turn)
         return rows[np.argsort(turn[rows], kind="stable")]
 
+    def codes(self) -> Int64s:
+        """Of the rows, in their order."""
+        return np.fromiter(self.place, np.int64, len(self.place))
+
     def next_week(self, before: int) -> None:
         """Begin a week; those go whose newest sample is older than ``before``."""
         n = len(self.place)
@@ -88,10 +92,9 @@ class Roster:
 
     def stored(self) -> Stored:
         n = len(self.place)
-        codes = np.fromiter(self.place, np.int64, n)
         return Stored(
             halvings=self.halvings,
-            codes=pack(codes),
+            codes=pack(self.codes()),
             latest=pack(self.latest[:n]),
             told=pack(self.told[:n]),
             turn=pack(self.turn[:n]),
@@ -124,13 +127,13 @@ class Roster:
 
     def _halve(self) -> None:
         self.halvings += 1
-        self._keep(self.members(np.fromiter(self.place, np.int64, len(self.place))))
+        self._keep(self.members(self.codes()))
 
     def _keep(self, kept: Bools) -> None:
         if kept.all():
             return
         rows = np.flatnonzero(kept)
-        codes = np.fromiter(self.place, np.int64, len(self.place))[rows]
+        codes = self.codes()[rows]
         self.place = {code: row for row, code in enumerate(codes.tolist())}
         self._rebuild(lambda each: each[rows])
 

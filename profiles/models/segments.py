@@ -50,7 +50,7 @@ class Memory:
     roster: Roster
     served: Params | None = None
     week: int = 0  #: newest week of the stream
-    until: int = 0  #: newest sample (ms)
+    until: int = 0  #: newest sample of the weeks that have ended (ms)
     samples: int = 0
 
 
@@ -135,12 +135,12 @@ def _take(memory: Memory, batch: Batch) -> None:
     while start < len(told):
         start += roster.take(batch.codes[start:], batch.at[start:], told[start:])
     memory.samples += roster.turns - before
-    memory.until = max([memory.until, *roster.latest[: len(roster)].tolist()])
 
 
 def _end_week(memory: Memory, week: int) -> None:
     """The week that was newest is over: count who moved, learn, and serve what was learned."""
     roster, ended = memory.roster, memory.week
+    memory.until = int(roster.latest[: len(roster)].max(initial=memory.until))
     if memory.served is not None:
         _learn(memory, memory.served, ended)
     elif memory.samples >= ENOUGH and len(roster) >= FEWEST * memory.k:
@@ -151,7 +151,7 @@ def _end_week(memory: Memory, week: int) -> None:
 
 def _begin(memory: Memory, week: int) -> None:
     """The first segments, of everybody's newest sample."""
-    told = memory.roster.told[: len(memory.roster)]
+    told = memory.roster.told[np.argsort(memory.roster.codes())]
     on = places(told)
     means, sds = on.mean(axis=0), on.std(axis=0)
     found = seeded(standard(on, means, sds), memory.k)
@@ -173,7 +173,8 @@ def _learn(memory: Memory, served: Params, week: int) -> None:
     means, sds = means + FOLLOWS * (on.mean(axis=0) - means), sds + FOLLOWS * (on.std(axis=0) - sds)
     learned = _Learned(found, means, sds, served.seeded, served.seedings)
     if week >= served.seeded + CALM:
-        learned = _looked_at(learned, standard(on, means, sds), week)
+        by_code = np.argsort(roster.codes()[rows])  # dice choose by place, and who came first must not decide that much
+        learned = _looked_at(learned, standard(on[by_code], means, sds), week)
     _serve(memory, learned, told, migration)
 
 
@@ -198,7 +199,7 @@ def _looked_at(learned: _Learned, x: Floats, week: int) -> _Learned:
         return learned
     warm = settled(x, learned.centres)
     fresh = warm if distortion(x, warm) <= NEAR * best else fresh
-    return _Learned(matched(fresh, learned.centres), learned.means, learned.sds, week, learned.seedings + 1)
+    return _Learned(matched(x, fresh, learned.centres), learned.means, learned.sds, week, learned.seedings + 1)
 
 
 def _migration(before: Int64s, now: Int64s, k: int) -> Int64s:

@@ -1,12 +1,14 @@
-"""The churn model as it is published: one version after another, and the one that serves.
+"""Models as they are published: one version after another, and the one that serves.
 
-Knows: where versions are kept, that a version which does not fit this code is not used.
-Must not know: how a model is learned, what is scored with it.
+Knows: which sorts there are, where versions are kept, that a version which does not fit this code is not used.
+Must not know: how a model is learned, what is done with it.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 import msgspec
 import structlog
@@ -14,49 +16,65 @@ import structlog
 from profiles.clock import SECOND, Clock
 from profiles.errors import ModelMismatch
 from profiles.models import params as churn
-from profiles.models.params import Params
+from profiles.models import segment_params as segments
 from profiles.store import keys
 from profiles.store.registry import Registry
 
-CHURN: Final = "churn"
+P = TypeVar("P", churn.Params, segments.Params)
+
 KEPT_MS: Final = 10 * SECOND  #: a reader asks no more often whether there is a newer version
 
 log = structlog.get_logger("mien")
 
 
-class Models:
-    """Publishes versions, and reads the live one."""
+@dataclass(frozen=True)
+class Sort(Generic[P]):
+    """A sort of model: what it is called in the store, and how its versions are written there."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
+    name: str
+    encode: Callable[[P], bytes]
+    decode: Callable[[bytes | str], P]  #: raises ModelMismatch for what does not fit this code
+
+
+CHURN: Final[Sort[churn.Params]] = Sort("churn", churn.encode, churn.decode)
+SEGMENTS: Final[Sort[segments.Params]] = Sort("segments", segments.encode, segments.decode)
+
+
+class Models(Generic[P]):
+    """Publishes versions of one sort, and reads the live one."""
+
+    def __init__(self, registry: Registry, clock: Clock, sort: Sort[P]) -> None:
         self._registry = registry
         self._clock = clock
+        self._sort: Sort[P] = sort
+        self._name = keys.params(sort.name)
         self._asked = -KEPT_MS
         self._live = 0
-        self._serving: Params | None = None
+        self._serving: P | None = None
 
-    async def publish(self, params: Params) -> int:
-        """Make params the next version, live unless an older one is held; returns its number.  Only the learner calls this, and there is one."""
-        version = await self._registry.last(keys.params(CHURN)) + 1
-        document = churn.encode(msgspec.structs.replace(params, version=version)).decode()
-        return await self._registry.publish(keys.params(CHURN), document)
+    async def publish(self, params: P) -> int:
+        """Make params the next version, live unless an older one is held; returns its number.  There is one learner."""
+        version = await self._registry.last(self._name) + 1
+        document = self._sort.encode(msgspec.structs.replace(params, version=version)).decode()
+        return await self._registry.publish(self._name, document)
 
-    async def version(self, number: int) -> Params:
+    async def version(self, number: int) -> P:
         """A published version.
 
         Raises:
             MienError: it was never published here.
             ModelMismatch: it does not fit this code.
         """
-        return churn.decode(await self._registry.document(keys.params(CHURN), number))
+        return self._sort.decode(await self._registry.document(self._name, number))
 
-    async def serving(self) -> Params | None:
+    async def serving(self) -> P | None:
         """The live version, or the last that fitted this code; None while nothing was learned.
 
-        At most ``KEPT_MS`` old.  Params of another list of inputs are refused, with a warning, once each.
+        At most ``KEPT_MS`` old.  Params made for other code are refused, with a warning, once each.
         """
         now = self._clock()
         if now - self._asked >= KEPT_MS:
-            live = await self._registry.live(keys.params(CHURN))
+            live = await self._registry.live(self._name)
             if live != self._live:
                 await self._learn_of(live)
             self._asked = now
@@ -64,8 +82,8 @@ class Models:
 
     async def _learn_of(self, live: int) -> None:
         try:
-            self._serving = churn.decode(await self._registry.document(keys.params(CHURN), live)) if live else None
+            self._serving = self._sort.decode(await self._registry.document(self._name, live)) if live else None
         except ModelMismatch as mismatch:
             kept = self._serving.version if self._serving else 0
-            log.warning("a model was refused", version=live, why=str(mismatch), serving=kept)
+            log.warning("a model was refused", model=self._sort.name, version=live, why=str(mismatch), serving=kept)
         self._live = live

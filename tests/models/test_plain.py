@@ -30,6 +30,6 @@ def test_no_module_can_unpickle(path: Path) -> None:
 
 
 def test_who_only_scores_does_not_import_river() -> None:
-    code = "import profiles.models.params, profiles.models.reasons, sys; print('river' in sys.modules)"
+    code = "import profiles.models.params, profiles.models.reasons, profiles.models.segment_params, sys; print('river' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=MODELS.parents[1])
     assert told.stdout.decode().strip() == "False"
