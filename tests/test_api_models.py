@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from profiles.clock import DAY, ManualClock
-from profiles.models import churn
-from profiles.store.models import CHURN, KEPT_MS, Models
+from profiles.models import churn, segments
+from profiles.store.models import CHURN, KEPT_MS, SEGMENTS, Models
 from profiles.store.registry import Registry
 from tests.api_shop import Shop, order, page, serving
 from tests.models.shop import HORIZON, samples
@@ -32,6 +32,18 @@ def learned(shop: Shop, clock: ManualClock) -> churn.Params:
     found = churn.read(memory, 1)
     assert found is not None
     shop.run(Models(Registry(shop.client), clock, CHURN).publish(found))
+    clock.advance(KEPT_MS)
+    return found
+
+
+@pytest.fixture
+def segmented(shop: Shop, clock: ManualClock) -> segments.Params:
+    """Segments of the same shop."""
+    memory = segments.zero()
+    segments.update(memory, samples())
+    found = segments.read(memory, 1)
+    assert found is not None
+    shop.run(Models(Registry(shop.client), clock, SEGMENTS).publish(found))
     clock.advance(KEPT_MS)
     return found
 
@@ -88,3 +100,39 @@ def test_of_somebody_who_never_ordered_nothing_is_said(shop: Shop, http: httpx.C
     shop.tell(page("u-2"))
     assert http.get("/v1/profiles/u-2/churn").status_code == 409
     assert http.get("/v1/profiles/nobody/churn").status_code == 404
+
+
+def test_segments_are_shown_with_portraits_shares_and_who_moved(segmented: segments.Params, http: httpx.Client) -> None:
+    shown = http.get("/v1/models").json()
+    assert shown["churn"] is None
+    told = shown["segments"]
+    assert [each["id"] for each in told["segments"]] == list(range(segments.SEGMENTS))
+    assert len({each["zh"] for each in told["segments"]}) == len({each["en"] for each in told["segments"]}) == 6
+    assert sum(each["share"] for each in told["segments"]) == pytest.approx(1.0, abs=0.001)
+    assert all("客单价" in each["portrait_zh"] and "an order" in each["portrait_en"] for each in told["segments"])
+    moved = sum(n for i, row in enumerate(told["migration"]) for j, n in enumerate(row) if i != j)
+    assert told["changed"] == segmented.changed == pytest.approx(moved / sum(map(sum, told["migration"])), abs=1e-4)
+
+
+@pytest.mark.usefixtures("learned")
+def test_until_there_are_segments_a_customer_is_in_none(shop: Shop, clock: ManualClock, http: httpx.Client) -> None:
+    regular(shop, clock, "u-1")
+    assert http.get("/v1/profiles/u-1/churn").json()["segment"] is None
+
+
+@pytest.mark.usefixtures("learned")
+def test_a_customer_is_in_the_segment_they_are_most_like(
+    segmented: segments.Params, shop: Shop, clock: ManualClock, http: httpx.Client
+) -> None:
+    for number in range(24):
+        shop.tell(order("busy", f"busy-{number}", 150))
+        if number == 0:
+            shop.tell(order("gone", "gone-0", 20))
+        clock.advance(7 * DAY)
+    lines = {each.id: each for each in segmented.segments}
+    busy, gone = (http.get(f"/v1/profiles/{name}/churn").json()["segment"] for name in ("busy", "gone"))
+    for told in (busy, gone):
+        assert told == {"id": told["id"], "zh": lines[told["id"]].zh, "en": lines[told["id"]].en}
+    often, seldom = lines[busy["id"]].typical, lines[gone["id"]].typical
+    assert often["orders_365d"] > 2 * seldom["orders_365d"]
+    assert often["days_since_order"] < seldom["days_since_order"]

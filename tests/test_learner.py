@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -13,13 +14,13 @@ import pytest
 from profiles import inputs
 from profiles.clock import WEEK, system_clock
 from profiles.errors import MienError
-from profiles.models import churn
+from profiles.models import churn, segment_params, segments
 from profiles.models import params as published
 from profiles.models.churn import Batch
 from profiles.models.churn_inputs import RAW
 from profiles.store import keys
 from profiles.store.client import connect
-from profiles.store.models import CHURN, KEPT_MS, Models
+from profiles.store.models import CHURN, KEPT_MS, SEGMENTS, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
 from profiles.wire import Sample, encode
@@ -69,7 +70,10 @@ def core(records: Sequence[Record]) -> churn.Params | None:
     return churn.read(memory, 0)
 
 
-def alike(one: churn.Params | None, other: churn.Params | None) -> bool:
+P = TypeVar("P", churn.Params, segments.Params)
+
+
+def alike(one: P | None, other: P | None) -> bool:
     assert one is not None
     assert other is not None
     return msgspec.structs.replace(one, version=0) == msgspec.structs.replace(other, version=0)
@@ -92,6 +96,24 @@ async def live(registry: Registry) -> churn.Params | None:
     return published.decode(await registry.document(keys.params(CHURN.name), version)) if version else None
 
 
+async def live_segments(registry: Registry) -> segments.Params | None:
+    version = await registry.live(keys.params(SEGMENTS.name))
+    if not version:
+        return None
+    return segment_params.decode(await registry.document(keys.params(SEGMENTS.name), version))
+
+
+def core_segments(records: Sequence[Record]) -> segments.Params | None:
+    """What the core alone makes of whole weeks of samples; version as the learner counts them."""
+    memory, version = segments.zero(), 0
+    batch = churn.batch_of([msgspec.json.decode(each.value, type=Sample) for each in records])
+    for week in np.unique(batch.at // WEEK).tolist():
+        segments.turn(memory, week)
+        version += memory.served is not None
+        segments.update(memory, batch.part(batch.at // WEEK == week))
+    return segments.read(memory, version)
+
+
 LOG = log_of(samples(120, 20))
 
 
@@ -105,6 +127,10 @@ def test_what_is_published_is_what_the_core_makes_of_the_same_samples(redis_url:
         assert found is not None
         assert found.version == await registry.live(keys.params(CHURN.name)) > 3
         assert found.samples > 0
+        told = await live_segments(registry)
+        assert told == core_segments(LOG)
+        assert told is not None
+        assert len({each.en for each in told.segments}) == segments.SEGMENTS
 
     run(redis_url, story)
 
@@ -118,6 +144,7 @@ def test_a_learner_that_dies_anywhere_comes_to_the_same(redis_url: str) -> None:
             await one.handle(LOG[place : place + int(rng.integers(200, 900))])
             place = max(place, (await one.open()).next)
         assert alike(await live(registry), core(LOG))
+        assert alike(await live_segments(registry), core_segments(LOG))
 
     run(redis_url, story)
 
@@ -129,6 +156,7 @@ def test_samples_that_come_twice_change_nothing(redis_url: str) -> None:
         await one.handle(doubled)
         await one.handle(doubled)
         assert alike(await live(registry), core(LOG))
+        assert await live_segments(registry) == core_segments(LOG)
 
     run(redis_url, story)
 
@@ -196,11 +224,11 @@ def test_an_older_version_serves_while_it_is_held_and_the_learner_goes_on(
     assert commands.use(1) == 0
 
     async def then(registry: Registry, learner: Callable[[], Learner]) -> None:
-        before = await registry.last(keys.params(CHURN))
+        before = await registry.last(keys.params(CHURN.name))
         one = learner()
         await one.handle(LOG[(await one.open()).next :])
-        assert await registry.last(keys.params(CHURN)) > before > 1
-        assert await registry.live(keys.params(CHURN)) == await registry.held(keys.params(CHURN)) == 1
+        assert await registry.last(keys.params(CHURN.name)) > before > 1
+        assert await registry.live(keys.params(CHURN.name)) == await registry.held(keys.params(CHURN.name)) == 1
 
     run(redis_url, then)
     assert commands.show() == 0
@@ -209,10 +237,24 @@ def test_an_older_version_serves_while_it_is_held_and_the_learner_goes_on(
         commands.use(9999)
 
     async def after(registry: Registry, _: Callable[[], Learner]) -> None:
-        assert await registry.live(keys.params(CHURN)) == await registry.last(keys.params(CHURN))
-        assert await registry.held(keys.params(CHURN)) == 0
+        assert await registry.live(keys.params(CHURN.name)) == await registry.last(keys.params(CHURN.name))
+        assert await registry.held(keys.params(CHURN.name)) == 0
 
     run(redis_url, after)
     told = capsys.readouterr().out
     assert "held" in told
     assert "AUC" in told
+
+
+def test_a_state_of_segments_that_does_not_fit_begins_anew_and_the_churn_model_goes_on(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        await learner().handle(LOG)
+        await registry.client.hset(keys.params(STATE), "segments", b"another shape")
+        one = learner()
+        before = (await one.open()).next
+        await one.handle(LOG[before:])
+        stored, model = await registry.client.hmget(keys.params(STATE), ["segments", "churn"])
+        assert segments.decode(stored).served is None
+        assert churn.decode(model).logistic.state().samples > 0
+
+    run(redis_url, story)

@@ -21,7 +21,7 @@ from profiles.store.models import CHURN, Models
 from profiles.store.registry import Registry
 
 R = TypeVar("R")
-NAME = keys.params(CHURN)
+NAME = keys.params(CHURN.name)
 SHOWN = 10  #: latest versions of the list
 
 
@@ -49,7 +49,7 @@ async def _show(registry: Registry) -> int:
     if not last:
         print("nothing was learned yet: the first version comes when a week of the stream has ended")
         return 0
-    models = Models(registry, system_clock)
+    models = Models(registry, system_clock, CHURN)
     table = Table("version", "serves", "source", "labels", "learned until", "AUC active", "of recency", "Brier active")
     for version in sorted({*range(max(1, last - SHOWN + 1), last + 1), live}):
         mark = ("held" if held else "yes") if version == live else ""
