@@ -48,6 +48,8 @@ class Tables(NamedTuple):
     cart: int  #: when an order last emptied it, then entries
     traits: int  #: pairs (time, value)
     step: int  #: pair (time, kind): the latest funnel step
+    trail: int  #: pair (time, kind): the latest event that counts as activity
+    stay: int  #: first day, then active days and active weeks from there as bits; see ``kernels.census``
     funnel: int  #: kind mask
     active: int  #: kind mask of what counts as activity, in sessions and habits too
     last_order: int  #: pair (time of the last order, the same of orders that are final)
@@ -116,7 +118,7 @@ def _pieces() -> tuple[tuple[str, int], ...]:
     facts += [(f"interest_{name}", size * len(INTEREST_FIELDS)) for name, size in m.INTERESTS.items()]
     facts += [("cart", 1 + m.CART_KEPT * len(CART_FIELDS))]
     facts += [(f"trait_{name}", 2) for name in m.TRAITS]
-    facts += [("step", 2)]
+    facts += [("step", 2), ("trail", 2), ("stay", 3)]
     standing = [("as_of", 1), ("due", 1), ("version", 1), ("snapshot", 1), ("rules", 1)]
     standing += [("since", TAGS)]
     standing += [(f"ladder_{name}", 2) for name in LADDERS]
@@ -156,6 +158,8 @@ def _tables(layout: Layout) -> Tables:
         cart=at["cart"],
         traits=at[f"trait_{next(iter(m.TRAITS))}"],
         step=at["step"],
+        trail=at["trail"],
+        stay=at["stay"],
         funnel=mask(frozenset(m.FUNNEL)),
         active=mask(m.ANY),
         last_order=at["last_order"],

@@ -192,4 +192,10 @@ FUNNEL: Final[tuple[Kind, ...]] = (Kind.VISIT, Kind.VIEW, Kind.CART_ADD, Kind.CH
 SESSION_TILE: Final = 10 * 60_000
 SESSION_GAP: Final = 3
 TILES_PER_WORD: Final = 60
+SESSION_PAUSE: Final = SESSION_TILE * SESSION_GAP  #: between two steps of different sessions, in milliseconds
 SESSION_WORDS: Final = 73  #: 30 days of 10-hour words, and the one that is filling
+
+# Which days and weeks after the first one a customer was active on: bits of one number each.
+STAY_DAYS: Final = 61  #: the first day and the 60 after it
+STAY_WEEKS: Final = 53  #: the first week (from Monday) and the 52 after it
+STAY_SHOWN: Final = (1, 3, 7, 14, 30, 60)  #: days after the first one that customers are counted on

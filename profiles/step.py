@@ -15,12 +15,13 @@ from typing import Final
 
 import numpy as np
 
-from profiles import timeline
+from profiles import census, timeline
 from profiles.clock import Int64s
 from profiles.codec import from_blobs, to_blobs
 from profiles.features import CUT_FEATURES, INDEX
 from profiles.inputs import Work
 from profiles.kernels.advance import World, advance, elapse, renew
+from profiles.kernels.census import MOST
 from profiles.kernels.decide import Bools, Changes, Rules
 from profiles.kernels.derive import Floats
 from profiles.kinds import Kind
@@ -78,6 +79,7 @@ class Step:
         self._messages: list[Message] = []
         self._held: list[tuple[str, str, bool]] = []
         self._counts: Counter[str] = Counter()
+        self._census: Counter[int] = Counter()
         self._timeline: list[tuple[tuple[int, int], str, bytes]] = []
         self._patches: dict[str, list[tuple[int, Patch]]] = {}
         self.seq = seq
@@ -128,7 +130,7 @@ class Step:
             entries=[Entry(*each) for each in zip(names, blobs, dues, strict=True)],
             sidecars=[(profile, self._patched(profile)) for profile in self._patches],
             held=self._held,
-            counts={name: n for name, n in self._counts.items() if n},
+            counts={name: n for name, n in self._counts.items() if n} | census.named(self._census),
             timeline=[(profile, note) for _, profile, note in self._timeline],
             messages=self._messages,
             seq=self.seq,
@@ -150,7 +152,8 @@ class Step:
     def _tell(self, origin: Origin) -> None:
         """Turn notes into messages, memberships and timeline entries, in the order they were made; empties them."""
         changes, told = self._changes, 0
-        notes, samples = changes.used.tolist()
+        notes, samples, counted = changes.used.tolist()
+        self._census.update(changes.census[:counted].tolist())
         what = changes.what[:notes].tolist()
         for i, (row, at, until) in enumerate([*changes.samples[:samples].tolist(), (-1, 0, notes)]):
             for j in range(told, until):
@@ -217,7 +220,8 @@ def room_for(changes: int, rules: Rules) -> Changes:
         features=np.empty((changes, len(INDEX))),
         samples=np.empty((changes, 3), np.int64),
         sample_features=np.empty((changes, len(INDEX))),
-        used=np.zeros(2, np.int64),
+        census=np.empty(2 * changes + MOST, np.int64),
+        used=np.zeros(3, np.int64),
         x=np.empty(len(INDEX)),
         limits=np.empty(len(rules.clauses)),
     )

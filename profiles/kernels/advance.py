@@ -13,6 +13,7 @@ import numpy as np
 
 from profiles.clock import NEVER, WEEK, Int64s
 from profiles.compiled import compiled
+from profiles.kernels.census import MOST, note_stay, note_step
 from profiles.kernels.decide import Bools, Changes, Rules, decide, resolve
 from profiles.kernels.derive import Floats, Population, derive
 from profiles.kernels.fold import DUPLICATE, Events, fold
@@ -34,9 +35,9 @@ class World(NamedTuple):
 @compiled
 def room(changes: Changes, rules: Rules) -> bool:
     """Whether one more evaluation surely fits."""
-    return changes.used[0] + len(rules.tags) + len(rules.rungs) <= len(changes.what) and changes.used[1] < len(
-        changes.samples
-    )
+    said, samples, counted = changes.used[0], changes.used[1], changes.used[2]
+    decided = said + len(rules.tags) + len(rules.rungs) <= len(changes.what)
+    return decided and samples < len(changes.samples) and counted + MOST <= len(changes.census)
 
 
 @compiled
@@ -93,9 +94,14 @@ def advance(
         row = state[r]
         if not settle(row, r, -2 - e, time, world, changes) or not room(changes, world.rules):
             return e
+        trail, stay, kind = TABLES.trail, TABLES.stay, events.kind[e]
+        before, last, first, days, weeks = row[trail], row[trail + 1], row[stay], row[stay + 1], row[stay + 2]
         if fold(row, events, e) == DUPLICATE:
             continue
         applied[e] = True
+        if (TABLES.active >> kind) & 1:
+            note_step(before, last, time, kind, changes.census, changes.used)
+            note_stay(first, days, weeks, row, changes.census, changes.used)
         if row[TABLES.snapshot] == 0:
             row[TABLES.snapshot] = (time // WEEK + 1) * WEEK + jitter[r] % WEEK
         evaluate(row, r, e, max(time, row[TABLES.as_of]), world, changes)

@@ -62,7 +62,8 @@ class Changes(NamedTuple):
     features: Floats  #: the features each decision saw
     samples: Int64s  #: rows (row, at, how many changes were noted before)
     sample_features: Floats
-    used: Int64s  #: (changes, samples)
+    census: Int64s  #: notes of ``kernels.census``
+    used: Int64s  #: (changes, samples, notes of the census)
     x: Floats  #: scratch: the features of the row at hand
     limits: Floats  #: scratch: what each clause compares with
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from profiles.clock import DAY, Int64s
 from profiles.compiled import compiled
+from profiles.kernels.census import mark_stay
 from profiles.kernels.rings import (
     add_interest,
     advance_heads,
@@ -65,6 +66,8 @@ def fold(row: Int64s, events: Events, e: int) -> int:
     tile(row, EVENT, kind, time, local, amount, quantity, discount, 1)
     if (TABLES.active >> kind) & 1:
         mark_session(row, time, TABLES.sessions)
+        latest(row, TABLES.trail, time, kind)
+        mark_stay(row, local, TABLES.stay)
         row[TABLES.hours + (local % DAY) // HOUR_MS] += 1
         row[TABLES.hours + 24 + (local // DAY + 3) % 7] += 1
     if (TABLES.funnel >> kind) & 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from profiles.clock import Int64s
 from profiles.compiled import compiled
+from profiles.kernels.census import merge_stay
 from profiles.kernels.fold import ADD, FIELDS, MAX, best_orders, count_order, forget_order, says_more, sort_orders
 from profiles.kernels.rings import (
     COUNT_BITS,
@@ -49,6 +50,8 @@ def merge(row: Int64s, other: Int64s) -> None:
     for at in range(TABLES.traits, TABLES.traits + 2 * TRAIT_COUNT, 2):
         latest(row, at, other[at], other[at + 1])
     latest(row, TABLES.step, other[TABLES.step], other[TABLES.step + 1])
+    latest(row, TABLES.trail, other[TABLES.trail], other[TABLES.trail + 1])
+    merge_stay(row, other, TABLES.stay)
 
 
 @compiled
