@@ -34,11 +34,12 @@ from profiles.store.redis import RedisStore
 from profiles.store.registry import MetaMismatch, Registry
 from profiles.store.worlds import CUTS, Worlds
 from profiles.verify.alerts import AlertJudge, Desk
-from profiles.verify.bucket import BucketJudge, position
+from profiles.verify.bucket import BucketJudge
 from profiles.verify.files import Lines, matched
 from profiles.verify.history import Message, Rulers, read_message
 from profiles.verify.letters import SET_ASIDE, Letter, letters
 from profiles.verify.log import BucketLog, Inputs, Logged
+from profiles.verify.position import position
 from profiles.verify.report import Report
 from profiles.verify.source import Partition, Record, Sources, handed_on
 from profiles.verify.told import Told, gaps

@@ -69,7 +69,9 @@ class Commit(Struct, frozen=True):
     entries: Sequence[Entry] = ()
     sidecars: Sequence[tuple[str, bytes]] = ()
     held: Sequence[tuple[str, str, bool]] = ()  #: (tag, profile, entered), in order
-    counts: dict[str, int] = field(default_factory=dict)  #: changes of how many hold a tag or stand on a rung
+    counts: dict[str, int] = field(
+        default_factory=dict
+    )  #: changes of how many hold a tag, stand on a rung, took a step, came back
     timeline: Sequence[tuple[str, bytes]] = ()  #: (profile, entry), oldest first
     messages: Sequence[Message] = ()
     seq: int = 0  #: sequence number of the last message

@@ -11,7 +11,8 @@ Of one bucket, written only by the worker that owns it:
     {b}:x:<id>     string  its sidecar: msgpack of what cannot be counted (traits in words, ids)
     {b}:due        zset    profile -> moment (ms) at which silence next changes something; also the roster
     {b}:tag:<tag>  set     profiles that hold a tag
-    {b}:n          hash    how many customers hold a tag (`tag:<tag>`) or stand on a rung (`tier:high_value`)
+    {b}:n          hash    how many customers hold a tag (`tag:<tag>`) or stand on a rung (`tier:high_value`);
+                           steps (`path:VIEW>ORDER`) and returns (`retention:2026-11-16:w3`), see ``profiles.census``
     {b}:out        stream  outbox: ids `<seq>-0`, field `m` = messages not yet published
     {b}:t:<id>     list    timeline of a profile, newest first, capped; see ``profiles.timeline``
 
@@ -92,7 +93,7 @@ def tag(bucket: int, name: str) -> str:
 
 
 def counts(bucket: int) -> str:
-    """How many hold each tag or stand on each rung."""
+    """How many hold each tag or stand on each rung; steps and returns of all."""
     return f"{{{bucket}}}:n"
 
 

@@ -24,7 +24,7 @@ from profiles.verify.history import Lives, Rulers, note_of, unnumbered
 from profiles.verify.log import BucketLog, Inputs
 from profiles.verify.report import Report
 from profiles.verify.search import UNKNOWN, Search, Traces, Ways
-from profiles.verify.told import Told, standing
+from profiles.verify.told import Told
 from profiles.wire import Transition
 
 if TYPE_CHECKING:
@@ -240,49 +240,6 @@ class BucketJudge:
             era_of=np.searchsorted([each.start for each in eras], all_inputs.record, side="right") - 1,
             loose=self.replay,
         )
-
-
-def position(judge: BucketJudge, pin: Pin, *, sampled: bool) -> None:
-    """The checkpoint, beside the log it is a place in; judge its customers first."""
-    beyond = judge.repeats - judge.duplicates  # these came too late to be recognised
-    report, checkpoint, where = judge.report, pin.checkpoint, f"bucket {pin.bucket}"
-    all_inputs, mask = judge.log.inputs, judge.applied(pin)
-    report.compared["checkpoints"] += 1
-    _counts(judge, pin, len(np.unique(all_inputs.work.events.row[mask])))
-    count, counted = int(mask.sum()), checkpoint.applied + checkpoint.duplicates
-    if count != counted:
-        report.differs("position", where, "applied + duplicates", counted, count)
-    repeats = naive_repeats(all_inputs, mask)
-    if sampled:  # nobody knows how many repeats of the others came too late to be recognised
-        beyond = repeats
-    if not repeats - beyond <= checkpoint.duplicates <= repeats:
-        report.differs("position", where, "duplicates", checkpoint.duplicates, repeats)
-    cursors = {name: int(all_inputs.offset[mask & (all_inputs.source == number)].max())
-               for number, name in enumerate(all_inputs.sources)
-               if (mask & (all_inputs.source == number)).any()}  # fmt: skip
-    aside = {name for name, _ in judge.set_aside}  # a cursor may stand on an event that was set aside
-    for name in sorted(cursors.keys() | checkpoint.offsets.keys()):
-        here, there = checkpoint.offsets.get(name), cursors.get(name)
-        if here != there and not (name in aside and (here or 0) > (there or -1)):
-            report.differs("position", where, f"cursor of {name}", checkpoint.offsets.get(name), cursors.get(name))
-
-
-def _counts(judge: BucketJudge, pin: Pin, customers: int) -> None:
-    """Counters of tags and rungs, sizes of their sets and of the roster, beside what was told."""
-    report, where = judge.report, f"bucket {pin.bucket}"
-    report.compared["counters and set sizes"] += len(pin.counts) + len(pin.holders) + 1
-    if pin.roster != customers:
-        report.differs("due_index", where, "customers on the roster", pin.roster, customers)
-    for tag, members in pin.holders.items():
-        if members != pin.counts.get(f"tag:{tag}", 0):
-            report.differs("count", where, f"tag:{tag}", pin.counts.get(f"tag:{tag}", 0), f"{members} members")
-    if not judge.told_whole:
-        report.left_out["counters of buckets whose transitions are no longer kept"] += len(pin.counts)
-        return
-    told = standing(judge.told, pin.checkpoint.seq)
-    for name in sorted(told.keys() | pin.counts.keys()):
-        if told[name] != pin.counts.get(name, 0):
-            report.differs("count", where, name, pin.counts.get(name, 0), f"{told[name]} told")
 
 
 def naive_repeats(all_inputs: Inputs, which: Int64s | Bools) -> int:

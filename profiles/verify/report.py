@@ -32,7 +32,7 @@ KINDS: Final[Mapping[str, str]] = {
     "rule": "a tag or rung that contradicts its condition on the customer's features",
     "due_index": "the due index and the profile do not say the same",
     "tag_index": "the members of a tag and the profiles do not say the same",
-    "count": "the counter of a tag or rung is not the number of customers",
+    "count": "the counter of a tag, a rung, a step or a return is not what the customers add up to",
     "sidecar": "traits in words that are not the latest ones told",
     "name": "a code without its text",
     "timeline": "a timeline that does not tell what happened",

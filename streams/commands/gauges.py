@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
+from profiles.census import of_all
 from profiles.clock import iso, system_clock
 from profiles.settings import Settings
 from profiles.store import keys
@@ -140,7 +141,7 @@ class Gauges:
             customers += int(await self._client.zcard(keys.due(bucket)))
         now = await self.look()
         tags = {name[4:]: n for name, n in counts.items() if name.startswith("tag:")}
-        ladders = {name: n for name, n in counts.items() if not name.startswith("tag:")}
+        ladders = {name: n for name, n in counts.items() if not name.startswith("tag:") and not of_all(name)}
         reasons: dict[str, int] = {}
         for reason in self._reasons.values():
             reasons[reason] = reasons.get(reason, 0) + 1
