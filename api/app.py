@@ -19,7 +19,7 @@ from api.house import House
 from api.metrics import VERSION
 from api.openapi import describe
 from api.problems import Refusal, refuse, refuse_invalid, refuse_path
-from api.routes import alerts, health, live, models, profiles, tags
+from api.routes import alerts, health, insights, live, models, profiles, tags
 from profiles.clock import Clock, system_clock
 from profiles.settings import Settings
 
@@ -52,7 +52,16 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     )
     app.state.house = house
     app.state.health = Health(house)
-    routers = profiles.router, models.router, tags.router, alerts.router, live.profiles, live.alerts, health.router
+    routers = (
+        profiles.router,
+        models.router,
+        insights.router,
+        tags.router,
+        alerts.router,
+        live.profiles,
+        live.alerts,
+        health.router,
+    )
     for router in routers:
         app.include_router(router)
     app.add_middleware(Express)

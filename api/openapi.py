@@ -18,6 +18,8 @@ from api.problems import MEDIA_TYPE, Problem
 from profiles.access import SCOPES
 from profiles.alerts import Alert
 from profiles.forecast import Forecast
+from profiles.models.paths import NextStep, Paths
+from profiles.models.retention import Retention
 from profiles.reader import TagDictionary
 from profiles.view import ProfileView
 
@@ -26,7 +28,10 @@ _REF: Final = "#/components/schemas/{name}"
 _SHOWN: Final = (
     Alert,
     Forecast,
+    NextStep,
+    Paths,
     Problem,
+    Retention,
     ProfileView,
     TagDictionary,
     *(each for each in vars(shapes).values() if isinstance(each, type) and issubclass(each, msgspec.Struct)),

@@ -8,10 +8,11 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     measures -> layout                  what is kept, and in which slot of a customer's vector
     features                            the data dictionary: what can be read
     kernels/                            the loops over slots: fold, merge, derive, decide, horizon, advance, pack
+    census                              names of the counts that all customers make together: steps, returns
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened
     packing                             matrices as bytes that travel, many at once
     population                          cut points learned from all customers together
-    models/                             churn, segments, value: what is learned from samples, and how to score with it
+    models/                             what is learned from samples and how to score with it; what counts say of paths and returns
     privacy -> intake -> inputs         from an app's record to columns of events
     quarantine                          an event that cannot be worked with is cut out of its batch
     replay                              history in the order it happened, whatever order it arrives in

@@ -23,6 +23,35 @@ PATH: Final = "path:"
 RETENTION: Final = "retention:"
 NODE_NAMES: Final[dict[int, str]] = {kind: kind.name for kind in Kind} | {START: "START", EXIT: "EXIT"}
 
+#: step -> what it is called in Chinese and English
+LABELS: Final[dict[str, tuple[str, str]]] = {
+    "START": ("进店", "session starts"),
+    "EXIT": ("离开", "session ends"),
+    "OTHER": ("其他行为", "something else"),
+    "VISIT": ("访问页面", "visit"),
+    "VIEW": ("浏览商品", "product view"),
+    "SEARCH": ("搜索", "search"),
+    "LIST": ("浏览列表", "list view"),
+    "CART_ADD": ("加购", "cart add"),
+    "CART_REMOVE": ("移出购物车", "cart removal"),
+    "CART_VIEW": ("查看购物车", "cart view"),
+    "CHECKOUT": ("结算", "checkout"),
+    "PAYMENT": ("填写支付", "payment details"),
+    "ORDER": ("下单", "order"),
+    "REFUND": ("退款", "refund"),
+    "CANCEL": ("取消订单", "cancellation"),
+    "COUPON": ("使用优惠券", "coupon"),
+    "WISHLIST": ("收藏", "wish list"),
+    "REVIEW": ("评价", "review"),
+    "COMPLAINT": ("投诉", "complaint"),
+    "SERVICE": ("联系客服", "service contact"),
+    "SHARE": ("分享", "share"),
+    "INVITE": ("邀请好友", "invitation"),
+    "SIGNUP": ("注册", "sign-up"),
+    "LOGIN": ("登录", "sign-in"),
+    "PROMOTION": ("看促销", "promotion"),
+}
+
 _MONDAY: Final = date(1969, 12, 29)  #: of week 0: day 0 was the Thursday after it
 
 

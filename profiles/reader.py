@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import msgspec
+import numpy as np
 
-from profiles.clock import Clock, Int64s
+from profiles.census import NODE_NAMES
+from profiles.clock import DAY, Clock, Int64s, zone
 from profiles.codec import from_blobs
 from profiles.errors import MienError
 from profiles.features import FEATURES
 from profiles.forecast import Forecast, forecast
 from profiles.layout import TABLES
+from profiles.measures import SESSION_PAUSE
 from profiles.models import segment_params
 from profiles.models.params import Params
+from profiles.models.paths import START, NextStep, Paths, next_step
+from profiles.models.paths import read as read_paths
+from profiles.models.retention import Retention
+from profiles.models.retention import read as read_retention
 from profiles.replay import stream_time
 from profiles.rules import RuleBook
 from profiles.settings import Settings
@@ -194,6 +202,23 @@ class Reader:
             return None
         world = await self._worlds.world(found.rules, found.cuts)
         return forecast(found.profile, found.row, found.now, world, params, await self._segments.serving())
+
+    async def paths(self) -> Paths:
+        """How customers move from step to step, and where they leave."""
+        return read_paths(await self._counts())
+
+    async def next_step(self, found: Found) -> NextStep:
+        """Where a customer stands in the session that is open, if one is, and what is likely to follow."""
+        at, kind = found.row[TABLES.trail : TABLES.trail + 2].tolist()
+        step = NODE_NAMES[kind] if at and found.now - at < SESSION_PAUSE else START
+        return next_step(await self.paths(), step, at or None)
+
+    async def retention(self) -> Retention:
+        """Cohorts by the week customers first came, and how many of them came back."""
+        checkpoints = await abreast(self._checkpoint, range(self._settings.buckets))
+        now = np.array([max(map(self._now, checkpoints))], np.int64)
+        day = int(zone(self._settings.timezone).local(now)[0]) // DAY
+        return read_retention(await self._counts(), date(1970, 1, 1) + timedelta(days=day))
 
     async def timeline(self, profile: str, limit: int) -> list[Note]:
         """Newest first: orders, refunds, reviews, service, and every change of a tag or rung."""

@@ -14,6 +14,8 @@
     portraits               what segments are called
     segments                the segment learner: samples in, segments out
     whatif                  features after one more order, one visit, ten more silent days
+    paths                   counts of steps as a Markov chain: where orders come from, where customers leave
+    retention               counts of returns as a cohort table
     reasons                 why a customer is at risk, in words, and what would change it
 
 Nothing here knows Kafka, Redis or the time of day, and nothing is ever unpickled: state is msgpack, params are JSON.
