@@ -192,6 +192,18 @@ def a_counter_of_a_tag(shop: Stack, bucket: int, _name: str) -> Iterator[None]:
         yield
 
 
+@found_as("count")
+def a_step_that_nobody_took(shop: Stack, bucket: int, _name: str) -> Iterator[None]:
+    with counted(shop, keys.counts(bucket), **{"path:START>VIEW": 1}):
+        yield
+
+
+@found_as("count")
+def a_customer_who_did_not_come_back(shop: Stack, bucket: int, _name: str) -> Iterator[None]:
+    with counted(shop, keys.counts(bucket), **{"retention:2026-01-05:w52": 1}):
+        yield
+
+
 @found_as("gap")
 def a_number_that_was_never_told(shop: Stack, bucket: int, _name: str) -> Iterator[None]:
     with counted(shop, keys.checkpoint(bucket), seq=1):
