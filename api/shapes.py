@@ -68,7 +68,7 @@ class SegmentLine(msgspec.Struct, frozen=True):
     portrait_zh: str
     portrait_en: str
     typical: dict[str, float]  #: the median customer: days, orders, major units of the shop's currency
-    share: float  #: of the customers sampled in the latest week, 0..1
+    share: float  #: of the customers followed, 0..1
     customers: int  #: that many of them; of a large shop the sample that is followed
 
 

@@ -28,7 +28,7 @@ class Segment(msgspec.Struct, frozen=True):
     portrait_zh: str  #: one line with its typical numbers
     portrait_en: str
     typical: dict[str, float]  #: the median customer, number by number; days, orders, major units of currency
-    share: float  #: of the customers sampled in the latest week, 0..1
+    share: float  #: of the customers followed, 0..1
     customers: int  #: that many of them
     centre: tuple[float, ...]  #: weighted standard deviations from the mean of all
 

@@ -3,9 +3,9 @@
 During a week samples are only kept, the newest of each customer.  When the week of the stream ends, customers are put
 where the published segments say, who moved is counted, centres are pulled a little by everyone in the order in which the
 samples came, and what comes out is published.  So the same samples give the same params however they are cut.
-Centres are seeded afresh when the week's customers lie ``WORSE`` times as far from them (squared) as they would from
-fresh ones, and not within ``CALM`` weeks of the last time.  The present centres, settled among these customers, are taken
-for fresh ones if they come within ``NEAR`` of the best; fresh centres take over the ids of those they continue.
+Centres are seeded afresh when customers lie ``WORSE`` times as far from them (squared) as they would from fresh ones, and
+not within ``CALM`` weeks of the last time.  The present centres, settled among all customers, are taken for fresh ones if
+they come within ``NEAR`` of the best; fresh centres take over the ids of those they continue.
 Knows: samples and their order.  Must not know: Kafka, Redis, who publishes.
 """
 
@@ -39,7 +39,7 @@ FEWEST: Final = 10  #: customers a segment, on average, before anything is seede
 WORSE: Final = 1.2
 NEAR: Final = 1.05  #: centres that only have to be settled are preferred to fresh ones within this much
 CALM: Final = 8  #: weeks
-FOLLOWS: Final = 0.2  #: how much of the way to the latest week's means and deviations the scales go
+FOLLOWS: Final = 0.2  #: how much of the way to the means and deviations of a full week the scales go
 
 
 @dataclass
@@ -151,11 +151,15 @@ def _end_week(memory: Memory, week: int) -> None:
 
 def _begin(memory: Memory, week: int) -> None:
     """The first segments, of everybody's newest sample."""
-    told = memory.roster.told[np.argsort(memory.roster.codes())]
-    on = places(told)
+    on = places(_everybody(memory.roster))
     means, sds = on.mean(axis=0), on.std(axis=0)
     found = seeded(standard(on, means, sds), memory.k)
-    _serve(memory, _Learned(found, means, sds, week, 1), told)
+    _serve(memory, _Learned(found, means, sds, week, 1))
+
+
+def _everybody(roster: Roster) -> Floats:
+    """Everybody's newest numbers, by code: dice choose by place, and who came first must not decide that much."""
+    return roster.told[np.argsort(roster.codes())]
 
 
 def _learn(memory: Memory, served: Params, week: int) -> None:
@@ -170,12 +174,12 @@ def _learn(memory: Memory, served: Params, week: int) -> None:
     roster.segment[rows] = now
     on, means, sds = places(told), np.array(served.means), np.array(served.sds)
     found = moved(standard(on, means, sds), centres(served))
-    means, sds = means + FOLLOWS * (on.mean(axis=0) - means), sds + FOLLOWS * (on.std(axis=0) - sds)
+    follows = FOLLOWS * len(rows) / len(roster)  # a week in which few came says little of all
+    means, sds = means + follows * (on.mean(axis=0) - means), sds + follows * (on.std(axis=0) - sds)
     learned = _Learned(found, means, sds, served.seeded, served.seedings)
     if week >= served.seeded + CALM:
-        by_code = np.argsort(roster.codes()[rows])  # dice choose by place, and who came first must not decide that much
-        learned = _looked_at(learned, standard(on[by_code], means, sds), week)
-    _serve(memory, learned, told, migration)
+        learned = _looked_at(learned, standard(places(_everybody(roster)), means, sds), week)
+    _serve(memory, learned, migration)
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ def _migration(before: Int64s, now: Int64s, k: int) -> Int64s:
     return np.bincount(before[known] * k + now[known], minlength=k * k).reshape(k, k)
 
 
-def _serve(memory: Memory, learned: _Learned, told: Floats, migration: Int64s | None = None) -> None:
+def _serve(memory: Memory, learned: _Learned, migration: Int64s | None = None) -> None:
     """Publish from now on: who is in each segment, what is typical of it, what it is called."""
     counted = np.zeros((memory.k, memory.k), np.int64) if migration is None else migration
     many, stayed = int(counted.sum()), int(np.trace(counted))
@@ -218,7 +222,7 @@ def _serve(memory: Memory, learned: _Learned, told: Floats, migration: Int64s | 
         names=NAMES,
         means=tuple(learned.means.tolist()),
         sds=tuple(learned.sds.tolist()),
-        segments=_portrayed(learned, told, memory.served.segments if memory.served else ()),
+        segments=_portrayed(learned, _everybody(memory.roster), memory.served.segments if memory.served else ()),
         migration=tuple(tuple(row) for row in counted.tolist()),
         changed=round(1.0 - stayed / many, 4) if many else None,
         seeded=learned.seeded,
