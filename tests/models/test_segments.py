@@ -290,6 +290,21 @@ def test_the_roster_is_bounded_and_forgets_whose_samples_end() -> None:
     assert 40 <= len(learned(batch, 100).roster) <= 100
 
 
+def test_a_week_with_one_sample_says_little_of_all() -> None:
+    batch = samples()
+    memory = learned(batch)
+    before, code = published(memory), next(iter(memory.roster.place))
+    mine = batch.part(batch.codes == code).part(slice(-1, None))
+    segments.update(memory, mine._replace(at=mine.at + WEEK))
+    segments.turn(memory, int(mine.at[0]) // WEEK + 2)
+    after = published(memory)
+    assert after.samples == before.samples + 1
+    assert np.sum(after.migration) == 1
+    assert np.abs(np.array(after.sds) / np.array(before.sds) - 1.0).max() < 0.01
+    assert sum(each.customers for each in after.segments) == sum(each.customers for each in before.segments)
+    assert (segments.assign(before, batch.raw) == segments.assign(after, batch.raw)).mean() > 0.99
+
+
 # --- seeding again ---------------------------------------------------------------------------------------------------
 
 
