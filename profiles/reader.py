@@ -47,6 +47,7 @@ from profiles.view import Look, Outlook, ProfileView, Text, codes_in, outlook, v
 CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
 OUTLOOKS_KEPT = 10_000
 NAMES_KEPT = 200_000
+PATHS_TTL = 5_000  #: ms the chain of steps is kept for next steps; every bucket has to be asked for it
 
 
 class UnknownTag(MienError):
@@ -139,6 +140,7 @@ class Reader:
         self._settings = settings
         self._clock = clock
         self._names: dict[int, str] = {}
+        self._paths: tuple[int, Paths | None] = (0, None)
         self._checkpoints: dict[int, tuple[int, Checkpoint]] = {}
         self._outlooks: OrderedDict[tuple[str, int, int, int], Outlook] = OrderedDict()
 
@@ -211,7 +213,11 @@ class Reader:
         """Where a customer stands in the session that is open, if one is, and what is likely to follow."""
         at, kind = found.row[TABLES.trail : TABLES.trail + 2].tolist()
         step = NODE_NAMES[kind] if at and found.now - at < SESSION_PAUSE else START
-        return next_step(await self.paths(), step, at or None)
+        now, (read, chain) = self._clock(), self._paths
+        if chain is None or not 0 <= now - read <= PATHS_TTL:
+            chain = await self.paths()
+            self._paths = now, chain
+        return next_step(chain, step, at or None)
 
     async def retention(self) -> Retention:
         """Cohorts by the week customers first came, and how many of them came back."""
