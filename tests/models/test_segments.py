@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -372,14 +371,3 @@ def test_ids_survive_a_forced_seeding(
     assert kept >= least
     orders = itertools.permutations(range(len(after.segments)))
     assert kept >= max(float((np.array(order)[now] == then).mean()) for order in orders) - 0.02
-
-
-def test_a_hundred_thousand_customers_find_their_segment_within_a_second(journey: Batch) -> None:
-    params, raw = published(learned(journey)), journey.raw[-100_000:]
-    times = []
-    for _ in range(3):
-        start = perf_counter()
-        ids = segments.assign(params, raw)
-        times.append(perf_counter() - start)
-    assert min(times) < len(raw) / 100_000
-    assert len(ids) == len(raw)
