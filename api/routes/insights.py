@@ -10,9 +10,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.house import house_of
 from api.keys import needs
 from api.openapi import refuses, shows
-from api.problems import unknown
 from api.respond import ok
-from api.routes.profiles import ProfileId, profile_id
+from api.routes.profiles import ProfileId, customer
 from profiles.models.paths import NextStep, Paths
 from profiles.models.retention import Retention
 
@@ -36,11 +35,7 @@ async def paths(request: Request) -> Response:
 )
 async def next_step(request: Request, profile: ProfileId) -> Response:
     """Where the customer stands in the session that is open (``START`` if none is), and what customers do from there."""
-    name = profile_id(profile)
-    reader = await house_of(request).reader()
-    found = await reader.find(name)
-    if found is None:
-        raise unknown("unknown_profile", "profile", name)
+    reader, found = await customer(request, profile)
     return ok(await reader.next_step(found))
 
 

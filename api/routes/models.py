@@ -5,15 +5,16 @@ Knows: paths, what an answer looks like.  Must not know: how a model is learned 
 
 from __future__ import annotations
 
+import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from msgspec.structs import asdict
 
 from api.house import house_of
 from api.keys import needs
 from api.openapi import refuses, shows
-from api.problems import Refusal, unknown
+from api.problems import Refusal
 from api.respond import ok
-from api.routes.profiles import ProfileId, profile_id
+from api.routes.profiles import ProfileId, customer
 from api.shapes import ChurnModel, Learned, ModelInput, SegmentLine, SegmentModel
 from profiles.forecast import Forecast
 from profiles.models import segment_params
@@ -46,11 +47,7 @@ async def churn(request: Request, profile: ProfileId) -> Response:
 
     `segment` names the customers they are most like.
     """
-    name = profile_id(profile)
-    reader = await house_of(request).reader()
-    found = await reader.find(name)
-    if found is None:
-        raise unknown("unknown_profile", "profile", name)
+    reader, found = await customer(request, profile)
     told = await reader.forecast(found)
     if told is None:
         raise Refusal(409, "no_forecast", "this customer has never ordered, or no model serves yet: see /v1/models")
@@ -80,19 +77,7 @@ def _segments(params: segment_params.Params) -> SegmentModel:
         version=params.version,
         learned_until=params.until,
         samples=params.samples,
-        segments=tuple(
-            SegmentLine(
-                id=each.id,
-                zh=each.zh,
-                en=each.en,
-                portrait_zh=each.portrait_zh,
-                portrait_en=each.portrait_en,
-                typical=each.typical,
-                share=each.share,
-                customers=each.customers,
-            )
-            for each in params.segments
-        ),
+        segments=tuple(msgspec.convert(each, SegmentLine, from_attributes=True) for each in params.segments),
         migration=params.migration,
         changed=params.changed,
         seedings=params.seedings,

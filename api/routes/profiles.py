@@ -19,7 +19,7 @@ from api.respond import body_of, matches, ok, unchanged
 from api.shapes import BatchGet, Profiles, Timeline
 from profiles.clock import MINUTE
 from profiles.intake import ID_LIMIT
-from profiles.reader import Found
+from profiles.reader import Found, Reader
 from profiles.store.base import TIMELINE_KEPT
 from profiles.view import ProfileView
 
@@ -46,11 +46,7 @@ async def profile(request: Request, profile: ProfileId) -> Response:
     The ETag changes with every decision about the customer, with the rules, and each minute, because some features
     move by themselves.
     """
-    name = profile_id(profile)
-    reader = await house_of(request).reader()
-    found = await reader.find(name)
-    if found is None:
-        raise unknown("unknown_profile", "profile", name)
+    reader, found = await customer(request, profile)
     etag = etag_of(found)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if matches(request.headers.get("if-none-match"), etag):
@@ -85,6 +81,20 @@ async def timeline(request: Request, profile: ProfileId, limit: Limit = TIMELINE
     if not entries and (await reader.versions([name]))[0] is None:
         raise unknown("unknown_profile", "profile", name)
     return ok(Timeline(name, entries))
+
+
+async def customer(request: Request, segment: str) -> tuple[Reader, Found]:
+    """The customer whose id stands in a path, and who reads them.
+
+    Raises:
+        Refusal: 400, no customer can have this id; 404, nobody has it.
+    """
+    name = profile_id(segment)
+    reader = await house_of(request).reader()
+    found = await reader.find(name)
+    if found is None:
+        raise unknown("unknown_profile", "profile", name)
+    return reader, found
 
 
 def profile_id(segment: str) -> str:
