@@ -58,6 +58,12 @@ def mixed(codes: Int64s) -> npt.NDArray[np.uint64]:
     return stirred
 
 
+def members(codes: Int64s, halvings: int) -> Bools:
+    """Who belongs after every second one has left so many times."""
+    belongs: Bools = mixed(codes) & np.uint64(2**halvings - 1) == 0
+    return belongs
+
+
 @dataclass
 class Panel:
     """Rows of customers; all arrays have the same first dimension, of which ``len(place)`` are used."""
@@ -82,8 +88,7 @@ class Panel:
 
     def members(self, codes: Int64s) -> Bools:
         """Who belongs to the panel at its present share."""
-        belongs: Bools = mixed(codes) & np.uint64(2**self.halvings - 1) == 0
-        return belongs
+        return members(codes, self.halvings)
 
     def admit(self, codes: Int64s, sound: Bools) -> int:
         """Make room for the ``sound`` customers who belong and are new, in order; returns how many codes were seen.

@@ -18,7 +18,7 @@ from profiles.clock import Int64s
 from profiles.models.axes import AXES
 from profiles.models.churn_inputs import Bools, Floats
 from profiles.models.packing import Packed, pack, unpack
-from profiles.models.panel import mixed
+from profiles.models.panel import members
 
 NOBODY: Final = -1  #: the segment of somebody who has none yet
 
@@ -53,8 +53,7 @@ class Roster:
 
     def members(self, codes: Int64s) -> Bools:
         """Who belongs to the roster at its present share."""
-        belongs: Bools = mixed(codes) & np.uint64(2**self.halvings - 1) == 0
-        return belongs
+        return members(codes, self.halvings)
 
     def take(self, codes: Int64s, at: Int64s, told: Floats) -> int:
         """Take samples of those who belong, unless a customer's newest is as new; returns how many were looked at.
