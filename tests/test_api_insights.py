@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from profiles.clock import DAY, MINUTE, ManualClock
-from tests.api_shop import Shop, order, page, serving
+from tests.api_shop import Shop, order, page
 
 pytest_plugins = ["tests.api_fixtures"]
-
-
-@pytest.fixture
-def http(shop: Shop, clock: ManualClock) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {shop.open().key('read')}"}
-    with serving(shop.settings, clock) as url, httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
-        yield client
 
 
 def viewed(user: str) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
@@ -11,17 +9,10 @@ from profiles.clock import DAY, ManualClock
 from profiles.models import churn, segments
 from profiles.store.models import CHURN, KEPT_MS, SEGMENTS, Models
 from profiles.store.registry import Registry
-from tests.api_shop import Shop, order, page, serving
+from tests.api_shop import Shop, order, page
 from tests.models.shop import HORIZON, samples
 
 pytest_plugins = ["tests.api_fixtures"]
-
-
-@pytest.fixture
-def http(shop: Shop, clock: ManualClock) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {shop.open().key('read')}"}
-    with serving(shop.settings, clock) as url, httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
-        yield client
 
 
 @pytest.fixture

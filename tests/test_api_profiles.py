@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
 import pytest
 
 from profiles.clock import DAY, MINUTE, ManualClock, iso
-from tests.api_shop import NOW, Shop, order, page, serving
+from tests.api_shop import NOW, Shop, order, page
 
 pytest_plugins = ["tests.api_fixtures"]
-
-
-@pytest.fixture
-def http(shop: Shop, clock: ManualClock) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {shop.key('read')}"}
-    with serving(shop.settings, clock) as url, httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
-        yield client
 
 
 def test_a_customer_is_read_whole(shop: Shop, http: httpx.Client) -> None:
