@@ -7,7 +7,7 @@ between the two hops are in ``inputs``.)
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -60,7 +60,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     stage: str | None = None
 
 
-class Sample(msgspec.Struct, frozen=True, array_like=True):
+class Sample(msgspec.Struct, frozen=True, array_like=True, tag="sample"):
     """Some features of one customer, frozen at one moment, for the learners."""
 
     bucket: int
@@ -82,3 +82,6 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 encode = msgspec.json.Encoder().encode
 decode_transition = msgspec.json.Decoder(Transition).decode
+
+Lesson: TypeAlias = Sample  #: whatever the learners are told; each sort has its tag
+decode_lesson = msgspec.json.Decoder(Lesson).decode

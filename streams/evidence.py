@@ -43,7 +43,7 @@ from profiles.verify.position import position
 from profiles.verify.report import Report
 from profiles.verify.source import Partition, Record, Sources, handed_on
 from profiles.verify.told import Told, gaps
-from profiles.wire import Sample, Transition
+from profiles.wire import Lesson, Transition
 from streams.lookback import Lookback, Topics
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
 
@@ -64,7 +64,7 @@ class Asked:
 class Heard:
     """What was told so far and concerns more than one bucket."""
 
-    samples: dict[int, list[Sample]] = field(default_factory=dict)
+    samples: dict[int, list[Lesson]] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
     alarming: dict[int, dict[int, Transition]] = field(default_factory=dict)  #: by bucket and number
     taken_back: list[Transition] = field(default_factory=list)  #: by an older store
@@ -282,7 +282,7 @@ class Verification:
         """
         for record in self._topics.more(SAMPLES, 0):
             sample = read_message(SAMPLES, record.value)
-            if isinstance(sample, Sample):
+            if not isinstance(sample, Transition):
                 self._heard.samples.setdefault(sample.bucket, []).append(sample)
         told.hear(self._heard.samples.pop(told.bucket, []))
         told.hear(read_message(TRANSITIONS, each.value) for each in self._topics.more(TRANSITIONS, told.bucket))

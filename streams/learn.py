@@ -24,7 +24,7 @@ from profiles.store import keys
 from profiles.store.models import CHURN, SEGMENTS, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
-from profiles.wire import Sample
+from profiles.wire import Sample, decode_lesson
 from streams import metrics
 from streams.quarantine import Sender
 from streams.topics import PROFILE_INPUTS
@@ -32,7 +32,6 @@ from streams.topics import PROFILE_INPUTS
 STATE = "learn"  #: name of the learner's own params: its counts, the state of its models, how far it has read
 
 log = structlog.get_logger("mien")
-_decode_sample = msgspec.json.Decoder(Sample).decode
 
 
 class Memory(msgspec.Struct):
@@ -79,7 +78,7 @@ class Learner:
     async def handle(self, records: Sequence[Any]) -> int:
         """Learn from new samples; returns the version of the cut points published, or 0."""
         memory = await self.open()
-        samples = [(each.offset, _decode_sample(each.value)) for each in records if each.offset >= memory.next]
+        samples = [(each.offset, decode_lesson(each.value)) for each in records if each.offset >= memory.next]
         published, fresh = 0, list[Sample]()
         for offset, sample in samples:
             week = sample.at // WEEK

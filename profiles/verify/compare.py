@@ -21,7 +21,7 @@ from profiles.store.pins import Stored
 from profiles.timeline import Note
 from profiles.verify.history import Message
 from profiles.verify.report import Report
-from profiles.wire import Sample, Transition
+from profiles.wire import Transition
 
 _STARTS: Final = np.array(list(LAYOUT.start.values()), np.int64)
 _NAMES: Final = list(LAYOUT.start)
@@ -135,8 +135,8 @@ def _first_other(a: Sequence[object], b: Sequence[object]) -> int:
 
 
 def _message(message: Message) -> str:
-    if isinstance(message, Sample):
-        return f"sample at {message.at}"
+    if not isinstance(message, Transition):
+        return f"{type(message).__name__.lower()} at {message.at}"
     because = ", ".join(map(str, message.because))
     return f"{message.what} {message.name} {message.change} at {message.at} ({message.origin}, rules {message.rules}): {because}"
 

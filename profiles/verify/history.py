@@ -22,11 +22,9 @@ from profiles.rules import RuleBook
 from profiles.step import TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
 from profiles.timeline import Note, Words, decode
-from profiles.wire import Origin, Sample, Transition, decode_transition
+from profiles.wire import Lesson, Origin, Transition, decode_lesson, decode_transition
 
-_decode_sample = msgspec.json.Decoder(Sample).decode
-
-Message = Transition | Sample
+Message = Transition | Lesson
 _LOOSE: Final = ("bucket", "seq", "clock")  #: of a note: where, when and in which order it was said
 
 
@@ -101,7 +99,7 @@ def read_message(topic: str, value: bytes) -> Message:
     Raises:
         msgspec.DecodeError: nothing of ours.
     """
-    return decode_transition(value) if topic == TRANSITIONS else _decode_sample(value)
+    return decode_transition(value) if topic == TRANSITIONS else decode_lesson(value)
 
 
 def note_of(raw: bytes, profile: str, words: Callable[[int], Words]) -> Note:

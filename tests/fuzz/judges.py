@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from profiles import inputs
@@ -32,7 +31,7 @@ from profiles.sidecar import read as read_sidecar
 from profiles.step import SAMPLES, TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
 from profiles.timeline import decode
-from profiles.wire import Sample, decode_transition
+from profiles.wire import decode_lesson, decode_transition
 from tests.fuzz.values import NOW
 from tests.laws.machine import world_of
 
@@ -47,7 +46,6 @@ REASONS: Final = frozenset(
         "wrong_type",
     }
 )  # fmt: skip
-_sample: Final = msgspec.json.Decoder(Sample).decode
 
 
 def _shipped() -> RuleBook:
@@ -160,7 +158,7 @@ class Judge:
             self.tally.transitions += 1
         else:
             assert topic == SAMPLES
-            assert all(math.isfinite(seen) for seen in _sample(value).features.values())
+            assert all(math.isfinite(seen) for seen in decode_lesson(value).features.values())
 
 
 def _gathered(events: list[Event]) -> Work:
