@@ -11,8 +11,8 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     census                              names of the counts that all customers make together: steps, returns
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened
     packing                             matrices as bytes that travel, many at once
-    population                          cut points learned from all customers together
     models/                             what is learned from samples and how to score with it; what counts say of paths and returns
+    population                          what decides besides rules: cut points of all customers together, the churn model
     privacy -> intake -> inputs         from an app's record to columns of events
     quarantine                          an event that cannot be worked with is cut out of its batch
     replay                              history in the order it happened, whatever order it arrives in

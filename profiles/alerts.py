@@ -10,14 +10,14 @@ one policy that overlap are one episode: it has one alert, raised by the first c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, Literal
 
 import msgspec
 
-from profiles.clock import Millis
+from profiles.clock import DAY, Millis
 from profiles.wire import MAY_SEND, Because, Transition
 
 State = Literal["open", "acknowledged", "resolved"]
@@ -45,6 +45,9 @@ class AlertRule:
 
 Rules = Mapping[Cause, AlertRule]
 
+#: policies whose alerts compete for the budget of a day, by what is at stake
+RANKED: Final = frozenset({"churn_rescue"})
+
 
 class Alert(msgspec.Struct, frozen=True):
     """One episode that somebody should know of.
@@ -69,6 +72,8 @@ class Alert(msgspec.Struct, frozen=True):
     acknowledged_at: Millis | None = None
     acknowledged_by: str | None = None
     resolved_at: Millis | None = None
+    stake: float | None = None  #: risk x a year's orders, in the shop's currency; null until a model serves
+    reasons: tuple[Text, ...] = ()  #: what raises the risk most, as the churn model has it; none until one serves
 
 
 def alert_id(profile: str, what: str, name: str, at: Millis) -> str:
@@ -108,6 +113,7 @@ class Known:
     of_cause: dict[Place, str] = field(default_factory=dict)  #: place -> alert id
     of_policy: dict[tuple[str, str], str] = field(default_factory=dict)  #: policy and profile -> alert id
     raised: set[str] = field(default_factory=set)  #: ids, of those asked for, that were raised before
+    spent: dict[int, int] = field(default_factory=dict)  #: day of the shop -> ranked alerts raised on it
 
 
 @dataclass(frozen=True)
@@ -117,13 +123,15 @@ class Asked:
     causes: tuple[Place, ...]
     policies: tuple[tuple[str, str], ...]
     ids: tuple[str, ...]
+    days: tuple[int, ...] = ()
 
 
-def ask(transitions: Iterable[Transition], rules: Rules) -> Asked:
+def ask(transitions: Iterable[Transition], rules: Rules, day: Callable[[Millis], int] = lambda at: at // DAY) -> Asked:
     """Everything that :func:`decide` may want to know about these transitions."""
     causes: dict[Place, None] = {}
     policies: dict[tuple[str, str], None] = {}
     ids: dict[str, None] = {}
+    days: dict[int, None] = {}
     for t in transitions:
         left, entered = _moves(t)
         if left:
@@ -132,7 +140,9 @@ def ask(transitions: Iterable[Transition], rules: Rules) -> Asked:
             causes[*entered, t.profile] = None
             policies[rule.policy, t.profile] = None
             ids[alert_id(t.profile, *entered, t.at)] = None
-    return Asked(tuple(causes), tuple(policies), tuple(ids))
+            if rule.policy in RANKED:
+                days[day(t.clock)] = None
+    return Asked(tuple(causes), tuple(policies), tuple(ids), tuple(days))
 
 
 # --- what it decides ---------------------------------------------------------------------------------------------------
@@ -199,17 +209,20 @@ class Policy:
     """What a decision depends on besides the transition.
 
     ``now`` is 0 in a replay, where transitions bring their own time; ``names`` are the features' Chinese names.
+    ``budget`` is how many ranked alerts a day of the shop may have, 0 any number; ``day`` says which day it is.
     """
 
     now: Millis
     stale_after: Millis
     names: Mapping[str, str] = field(default_factory=dict)
+    budget: int = 0
+    day: Callable[[Millis], int] = lambda at: at // DAY
 
 
 def refusal(t: Transition, known: Known, rule: AlertRule, entered: Cause, policy: Policy) -> str:
     """The first gate that is shut for this entry, as a reason code; empty if all are open.
 
-    The order is the order of the reasons a person would give: not news at all, old news, known already.
+    The order is the order of the reasons a person would give: not news at all, old news, known already, not worth it.
     """
     if unsent := _unsent(t, policy):
         return unsent
@@ -217,7 +230,14 @@ def refusal(t: Transition, known: Known, rule: AlertRule, entered: Cause, policy
         return "already_raised"
     if (rule.policy, t.profile) in known.of_policy:
         return "episode_open"
-    return ""
+    return _unaffordable(t, known, policy) if rule.policy in RANKED and policy.budget else ""
+
+
+def _unaffordable(t: Transition, known: Known, policy: Policy) -> str:
+    """The line says who is worth one of the day's alerts; the count holds whatever the line had foreseen."""
+    if t.below:
+        return "below_line"
+    return "over_budget" if known.spent.get(policy.day(t.clock), 0) >= policy.budget else ""
 
 
 def _unsent(t: Transition, policy: Policy) -> str:
@@ -241,6 +261,9 @@ def _enter(t: Transition, cause: Cause, rule: AlertRule, known: Known, policy: P
         known.episodes[alert.id] = Episode(alert, (cause,))
         known.of_cause[*cause, t.profile] = known.of_policy[rule.policy, t.profile] = alert.id
         known.raised.add(alert.id)
+        if rule.policy in RANKED:
+            day = policy.day(t.clock)
+            known.spent[day] = known.spent.get(day, 0) + 1
         return [Raise(alert)]
     if reason != "episode_open":
         return [Refuse(reason, rule.policy, cause, t.profile)]
@@ -284,6 +307,8 @@ def _alert(t: Transition, cause: Cause, rule: AlertRule, names: Mapping[str, str
         tier=t.tier,
         stage=t.stage,
         action=rule.action,
+        stake=t.stake,
+        reasons=tuple(Text(*each) for each in t.reasons),
     )
 
 

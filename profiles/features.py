@@ -45,6 +45,7 @@ class Silence(StrEnum):
     RISES = "rises"
     FALLS = "falls"
     STEPS = "steps down or up as tiles leave the window"
+    DRIFTS = "up or down; looked at once a week at the latest, at midnight while near a limit"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def _named(name: str | int) -> Feature:
 
 _SILENCE: Final = {
     **dict.fromkeys(Op, Silence.STAYS),
-    **dict.fromkeys((Op.SINCE, Op.OVERDUE, Op.CART_HOURS, Op.RISK), Silence.RISES),
+    **dict.fromkeys((Op.SINCE, Op.OVERDUE, Op.CART_HOURS), Silence.RISES),
+    **dict.fromkeys((Op.RISK, Op.STAKE, Op.PRIORITY), Silence.DRIFTS),
     **dict.fromkeys((Op.WINDOW, Op.ACTIVE, Op.DECAYED, Op.SESSIONS, Op.VARIETY), Silence.FALLS),
     **dict.fromkeys((Op.RATIO, Op.LESS, Op.SCORE, Op.SESSION_MINUTES, Op.TOP), Silence.STEPS),
 }
@@ -377,6 +379,8 @@ _VOICE: Final = (
     _since("days_since_message_open", "距上次打开消息天数", "social", "last_message_open", "a message was opened"),
 )
 
+_LIFE_OF_ORDERS: Final = ("orders", "days_since_order", "days_since_first_order")  #: what BG/NBD asks
+
 _VALUE: Final = (
     Feature("r_score", "R 得分", Unit.SCORE, "value", "recency of orders, 5 is the best fifth of customers",
             Op.SCORE, ("days_since_order", 0), -1.0),
@@ -385,8 +389,15 @@ _VALUE: Final = (
     Feature("m_score", "M 得分", Unit.SCORE, "value", "spend in a year, 5 is the best fifth of customers",
             Op.SCORE, ("spend_365d", 2), 1.0),
     Feature("risk", "流失风险", Unit.PROBABILITY, "risk",
-            "how far silence has outgrown the customer's own rhythm (baseline, not calibrated)",
-            Op.RISK, ("overdue",)),
+            "probability of no order within the horizon; before a model serves, how far silence has outgrown the "
+            "customer's own rhythm (not calibrated)",
+            Op.RISK, ("overdue", *_LIFE_OF_ORDERS)),
+    Feature("at_stake", "风险金额", Unit.MONEY, "risk",
+            "risk times what a year of the customer's orders would be worth if they stay; unknown until a model serves",
+            Op.STAKE, ("risk", *_LIFE_OF_ORDERS, "average_order")),
+    Feature("rescue_priority", "挽留优先级", Unit.RATIO, "risk",
+            "at_stake divided by what the budget of alerts asks for; 1 while there is no such line",
+            Op.PRIORITY, ("at_stake", "risk")),
     *(Feature(ladder, zh, Unit.NAME, "standing", f"where the customer stands on the ladder '{ladder}'", Op.RUNG,
               (LADDERS.index(ladder),))
       for ladder, zh in (("stage", "生命周期"), ("rfm", "RFM 分类"), ("tier", "价值层级"))),
@@ -420,6 +431,11 @@ INDEX: Final[dict[str, int]] = {feature.name: i for i, feature in enumerate(FEAT
 CUT_FEATURES: Final = ("days_since_order", "orders_365d", "spend_365d", "average_order")  #: rows of Population.cuts
 
 
+#: ways to read that take features, not slots
+COMPOSED: Final = frozenset({Op.RATIO, Op.LESS, Op.RISK, Op.STAKE, Op.PRIORITY})
+SCORED: Final = frozenset({Op.RISK, Op.STAKE, Op.PRIORITY})  #: what a learned model says
+
+
 def _slot(name: str) -> int:
     base, _, plus = name.partition("+")
     return LAYOUT.start[base] + int(plus or 0)
@@ -431,7 +447,7 @@ def _row(feature: Feature) -> tuple[int, ...]:
         ring = _RINGS[str(args[0])]
         head = {HOUR: "head_hour", DAY: "head_day"}.get(ring.hop, "head_week")
         numbers = [_slot(ring.name), ring.count, ring.hop, _slot(head), int(args[1])]
-    elif op in (Op.RATIO, Op.LESS, Op.RISK):
+    elif op in COMPOSED:
         numbers = [INDEX[str(name)] for name in args]
     elif op is Op.SCORE:
         numbers = [INDEX[str(args[0])], int(args[1])]

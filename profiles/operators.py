@@ -33,5 +33,7 @@ class Op(IntEnum):
     TOP = 19  #: the name that counts most
     VARIETY = 20  #: how many names count
     SCORE = 21  #: 1..5 against the population's quintiles
-    RISK = 22  #: log-logistic in OVERDUE
+    RISK = 22  #: what the churn model says; log-logistic in OVERDUE while there is none
     RUNG = 23  #: where on a ladder the rules put the customer
+    STAKE = 24  #: RISK times what the customer is worth in a year
+    PRIORITY = 25  #: STAKE in units of the line that the budget of alerts draws

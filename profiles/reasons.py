@@ -18,6 +18,8 @@ REASONS: Final[Mapping[str, Text]] = {
     "stale": Text("已经过时，不再发送", "too old to act on"),
     "already_raised": Text("同一次预警已经发出过", "this very alert was raised before"),
     "episode_open": Text("该客户已有未结束的同类预警", "the customer has an open alert of this policy"),
+    "below_line": Text("风险金额未达到当日名额的门槛", "too little at stake for one of the day's alerts"),
+    "over_budget": Text("当日预警名额已用完", "the day's alerts were used up"),
     "already_recovered": Text("发送前客户已恢复", "the customer recovered before it was sent"),
     "sms_off": Text("短信已关闭", "SMS are switched off"),
     "no_template": Text("该策略没有短信模板", "the policy has no SMS template"),

@@ -63,6 +63,9 @@ class Settings(BaseModel):
     webhook_secret: str = Field("", description="Signing secret (whsec_...), see the Standard Webhooks spec.")
     webhook_private: bool = Field(False, description="Allow webhooks to http:// and private addresses.")
     sms: Literal["off", "console", "file"] = Field("console", description="Provider of rescue SMS.")
+    alerts_a_day: int = Field(
+        0, ge=0, description="At most so many churn alerts a day of the shop, where most is at stake; 0: any number."
+    )
     stale_hours: float = Field(24.0, gt=0, description="A transition older than this never sends anything.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level logged.")

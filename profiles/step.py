@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isnan
 from typing import Final
 
@@ -26,12 +27,14 @@ from profiles.kernels.decide import Bools, Changes, Rules
 from profiles.kernels.derive import Floats
 from profiles.kinds import Kind
 from profiles.layout import TABLES, Layout
-from profiles.models.churn_inputs import RAW
+from profiles.models.churn_inputs import COLUMNS, RAW
+from profiles.models.params import Params
+from profiles.models.reasons import Reason, reasons
 from profiles.rules import RuleBook, Ruling
 from profiles.sidecar import Patch, patched
 from profiles.stable import code_of
 from profiles.store.base import Commit, Entry, Message
-from profiles.wire import Origin, Sample, Transition, encode
+from profiles.wire import Candidate, Origin, Sample, Transition, encode
 
 TRANSITIONS: Final = "transitions"
 SAMPLES: Final = "samples"
@@ -43,9 +46,13 @@ MOMENTS: Final = frozenset(
     {Kind.ORDER, Kind.REFUND, Kind.CANCEL, Kind.REVIEW, Kind.COMPLAINT, Kind.SERVICE, Kind.SIGNUP}
 )  #: kinds that a timeline tells
 
+REASONS: Final = 3  #: most of an alert
+
 BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event itself, what it changed
 
 _RISK: Final = INDEX["risk"]
+_STAKE: Final = INDEX["at_stake"]
+_PRIORITY: Final = INDEX["rescue_priority"]
 _SAMPLED: Final = tuple((name, INDEX[name]) for name in SAMPLED)
 _IS_MOMENT: Final = np.array([kind in MOMENTS for kind in sorted(Kind)])  #: by kind
 
@@ -66,12 +73,16 @@ class Rows:
 class Step:
     """A step in the making: rows change in place, what is to be told collects here."""
 
-    def __init__(self, bucket: int, rows: Rows, world: World, book: RuleBook, seq: int, clock: int) -> None:
+    def __init__(
+        self, bucket: int, rows: Rows, world: World, book: RuleBook, seq: int, clock: int, model: Params | None = None
+    ) -> None:
+        """``model``: the churn model in ``world``, to say why somebody is at risk."""
         self._bucket = bucket
         self._rows = rows
         self._world = world
         self._book = book
         self._clock = clock
+        self._model = model
         self._changes = room_for(min(ROOM, ROOM_LEAST + ROOM_EACH * len(rows.state)), world.rules)
         self._before = rows.state[:, TABLES.version].copy()
         self._told = np.empty_like(rows.state)  # standing as far as it has been told: rows may be further on
@@ -170,6 +181,13 @@ class Step:
         sample = Sample(self._bucket, self.seq, profile, at, seen)
         self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
 
+    def _reasons(self, x: Floats) -> tuple[tuple[str, str], ...]:
+        """What raises the risk most."""
+        if self._model is None:
+            return ()
+        raising = (each for each in reasons(self._model, x[COLUMNS]) if each.contribution > 0)
+        return tuple(map(_told, islice(raising, REASONS)))
+
     def _transition(self, what: list[int], x: Floats, origin: Origin) -> None:
         r, event, index, before, after, at = what
         profile, row = self._rows.profiles[r], self._told[r]
@@ -184,6 +202,7 @@ class Step:
             self._counts[f"{ruling.what}:{ruling.name}"] += 1
             if ruling.was is not None:
                 self._counts[f"{ruling.what}:{ruling.was}"] -= 1
+        candidate = ruling.change != "left" and (ruling.what, ruling.name) in self._book.ranked
         self.seq += 1
         transition = Transition(
             bucket=self._bucket,
@@ -199,17 +218,30 @@ class Step:
             rules=self._book.version,
             because=because,
             risk=_known(x.item(_RISK)),
+            stake=_known(x.item(_STAKE), 2),
+            below=x.item(_PRIORITY) < 1.0,
+            reasons=self._reasons(x) if candidate else (),
             tier=self._book.rung("tier", row),
             stage=self._book.rung("stage", row),
         )
         encoded = encode(transition)
         self._messages.append(Message(TRANSITIONS, profile.encode(), encoded))
+        if candidate and transition.stake is not None:
+            self.seq += 1
+            lesson = Candidate(self._bucket, self.seq, profile, at, transition.stake)
+            self._messages.append(Message(SAMPLES, profile.encode(), encode(lesson)))
         place = (event, AFTER) if event >= 0 else (-2 - event, BEFORE) if event < -1 else (-1, BEFORE)
         self._timeline.append((place, profile, timeline.encode(transition, self._book.words) or encoded))
 
 
-def _known(value: float) -> float | None:
-    return None if isnan(value) else round(value, 4)
+def _told(reason: Reason) -> tuple[str, str]:
+    """A reason as a line of an alert, in both languages."""
+    zh, en = reason.because_zh, reason.because_en
+    return f"{reason.zh}：{zh}" if zh else reason.zh, f"{reason.en}: {en}" if en else reason.en
+
+
+def _known(value: float, digits: int = 4) -> float | None:
+    return None if isnan(value) else round(value, digits)
 
 
 def room_for(changes: int, rules: Rules) -> Changes:

@@ -56,6 +56,9 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     since: int = 0  #: of a tag that was left: when it had been entered
     because: tuple[Because, ...] = ()
     risk: float | None = None
+    stake: float | None = None  #: what is at stake, in major units of the shop's currency
+    below: bool = False  #: that is less than the budget of alerts asked for
+    reasons: tuple[tuple[str, str], ...] = ()  #: what raises the risk most, of candidates for an alert: zh, en
     tier: str | None = None
     stage: str | None = None
 
@@ -68,6 +71,16 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, tag="sample"):
     profile: str
     at: int
     features: dict[str, float]
+
+
+class Candidate(msgspec.Struct, frozen=True, array_like=True, tag="candidate"):
+    """Somebody came to where an alert about what is at stake may be due: what the budget's line is drawn from."""
+
+    bucket: int
+    seq: int
+    profile: str
+    at: int
+    stake: float
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -83,5 +96,5 @@ class DeadLetter(msgspec.Struct, frozen=True):
 encode = msgspec.json.Encoder().encode
 decode_transition = msgspec.json.Decoder(Transition).decode
 
-Lesson: TypeAlias = Sample  #: whatever the learners are told; each sort has its tag
+Lesson: TypeAlias = Sample | Candidate  #: whatever the learners are told; each sort has its tag
 decode_lesson = msgspec.json.Decoder(Lesson).decode

@@ -9,14 +9,16 @@ Must not know: Kafka.  (Whoever reads transitions calls :meth:`AlertDesk.handle`
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx2
+import numpy as np
 
 from profiles.alerts import Policy, Raise, Refuse, Resolve, Rules, ask, decide
-from profiles.clock import HOUR, Clock
+from profiles.clock import DAY, HOUR, Clock, zone
 from profiles.deliveries import lanes_for
 from profiles.errors import Stale
 from profiles.settings import Settings
@@ -79,6 +81,8 @@ class AlertDesk:
         reads = DeskReads(redis)
         courier = Courier(self._desk, reads, clock, self._lanes, webhooks, sms, words, self._stale_after)
         self._out = Lanes(self._desk, clock, self._lanes, courier)
+        self._day = zone(settings.timezone)
+        self._budget = asyncio.Lock()  #: ranked alerts of all buckets compete for one day's budget
         self._places: dict[int, int] = {}  #: where each log of transitions is read on, as far as is known here
 
     async def cursor(self, bucket: int) -> int:
@@ -118,7 +122,12 @@ class AlertDesk:
         done: Counter[str] = Counter()
         for start in range(0, max(len(transitions), 1), SLICE):
             last = start + SLICE >= len(transitions)
-            done += await self._handle(bucket, transitions[start : start + SLICE], then if last else None)
+            part, place = transitions[start : start + SLICE], then if last else None
+            if self._settings.alerts_a_day:
+                async with self._budget:
+                    done += await self._handle(bucket, part, place)
+            else:
+                done += await self._handle(bucket, part, place)
         if then is not None:
             self._places[bucket] = then
         refused = {name.partition(":")[2]: count for name, count in done.items() if name.startswith("refused:")}
@@ -126,7 +135,7 @@ class AlertDesk:
 
     async def _handle(self, bucket: int, transitions: Sequence[Transition], then: int | None) -> Counter[str]:
         rules = self.rules
-        asked = ask(transitions, rules)
+        asked = ask(transitions, rules, self._which_day)
         before = 0
         for _ in range(RACES):
             now = self._clock()
@@ -136,13 +145,17 @@ class AlertDesk:
             if not fresh and then is None:
                 return skipped
             # In a replay the stream has its own time: what was fresh then is fresh.
-            policy = Policy(0 if self._settings.clock == "stream" else now, self._stale_after, self._names)
+            told = 0 if self._settings.clock == "stream" else now
+            policy = Policy(told, self._stale_after, self._names, self._settings.alerts_a_day, self._which_day)
             decisions = decide(fresh, memory.known, rules, policy)
             upto = fresh[-1].seq if fresh else memory.cursor
             if await self._desk.commit(memory, upto, decisions, self._lanes, now, then):
                 return skipped + Counter(map(_name, decisions))
             before = memory.cursor
         raise Stale(bucket, before, await self._desk.cursor(bucket))
+
+    def _which_day(self, at: int) -> int:
+        return (at + int(self._day.offset[np.searchsorted(self._day.since, at, side="right") - 1])) // DAY
 
     async def deliver_due(self) -> Counter[str]:
         """Start what is due on every lane that is not at it already; call it once or twice a second.

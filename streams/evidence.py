@@ -121,7 +121,8 @@ class Verification:
         for r in range(1, rules + 1):
             for c in range(cuts + 1):
                 if (r, c) not in self._rulers:
-                    self._rulers[r, c] = Rulers(await self._worlds.world(r, c), await self._worlds.book(r))
+                    world, book = await self._worlds.world(r, c), await self._worlds.book(r)
+                    self._rulers[r, c] = Rulers(world, book, await self._worlds.model(c))
 
     # --- the raw side ---
 

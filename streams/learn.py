@@ -50,11 +50,14 @@ _decode_memory = msgspec.json.Decoder(Memory).decode
 class Learner:
     """Learns from samples and publishes when a week of the stream has ended."""
 
-    def __init__(self, registry: Registry, sender: Sender, buckets: int, churn_days: int) -> None:
+    def __init__(
+        self, registry: Registry, sender: Sender, buckets: int, churn_days: int, alerts_a_day: int = 0
+    ) -> None:
         self._registry = registry
         self._sender = sender
         self._buckets = buckets
         self._days = churn_days
+        self._alerts_a_day = alerts_a_day
         self._churn_models = Models(registry, system_clock, CHURN)
         self._segment_models = Models(registry, system_clock, SEGMENTS)
         self._memory: Memory | None = None
@@ -92,7 +95,8 @@ class Learner:
             memory.week = max(memory.week, week)
             memory.seen[sample.bucket] = sample.seq
             population.update(memory.counts, sample)
-            fresh.append(sample)
+            if isinstance(sample, Sample):
+                fresh.append(sample)
         self._learn(fresh)
         return published
 
@@ -119,8 +123,9 @@ class Learner:
     async def _publish(self, memory: Memory, week: int) -> int:
         """Store what was learned and the state, then tell every bucket; telling twice does no harm."""
         await self._publish_models(week)
-        cuts = population.read(memory.counts, memory.version + 1)
+        cuts = population.read(memory.counts, await self._registry.last(keys.params(CUTS)) + 1, self._alerts_a_day)
         if cuts is not None:
+            cuts = population.deciding(cuts, await self._churn_models.live())
             document = msgspec.json.encode(cuts).decode()
             memory.version = await self._registry.publish(keys.params(CUTS), document)
         state = {

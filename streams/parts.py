@@ -87,7 +87,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         worlds=worlds,
         hop=IntakeHop(_intake(settings), settings.buckets, producer, aside, replay=settings.clock == "stream"),
         relay=Relay(store, producer, patiently),
-        learner=Learner(registry, producer, settings.buckets, settings.churn_days),
+        learner=Learner(registry, producer, settings.buckets, settings.churn_days, settings.alerts_a_day),
         desk=desk,
         aside=aside,
         places=Places(settings, bell),

@@ -74,4 +74,5 @@ class Planner:
 
     async def _begin(self, at: Checkpoint, rows: Rows, now: Millis) -> Step:
         world = await self._worlds.world(at.rules, at.cuts)
-        return Step(self._number, rows, world, await self._worlds.book(at.rules), at.seq, now)
+        book, model = await self._worlds.book(at.rules), await self._worlds.model(at.cuts)
+        return Step(self._number, rows, world, book, at.seq, now, model)

@@ -106,6 +106,8 @@ def payload(alert: Alert, verb: Verb) -> bytes:
         "raised_at": iso(alert.raised_at),
         "resolved_at": None if raised or alert.resolved_at is None else iso(alert.resolved_at),
         "risk": alert.risk,
+        "stake": alert.stake,
+        "reasons": alert.reasons,
         "tier": alert.tier,
         "stage": alert.stage,
     }

@@ -17,6 +17,7 @@ from profiles.kernels.fold import Events, fold
 from profiles.kernels.horizon import offset_at
 from profiles.kinds import Channel, Kind
 from profiles.layout import TABLES
+from profiles.population import Cuts, population
 from profiles.rules import RuleBook, Seen
 from profiles.step import room_for
 
@@ -35,6 +36,7 @@ PEOPLE: Final = Population(
     usual_gap=12.0,
     half_risk=3.0,
     steepness=2.0,
+    churn=population(Cuts()).churn,
 )
 _ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from profiles import inputs
 from profiles.clock import WEEK, system_clock
@@ -18,6 +19,8 @@ from profiles.models import churn, segment_params, segments
 from profiles.models import params as published
 from profiles.models.churn import Batch
 from profiles.models.churn_inputs import RAW
+from profiles.population import Cuts
+from profiles.settings import load
 from profiles.store import keys
 from profiles.store.client import connect
 from profiles.store.models import CHURN, KEPT_MS, SEGMENTS, Models
@@ -26,6 +29,7 @@ from profiles.store.worlds import CUTS
 from profiles.wire import Sample, encode
 from streams.commands import models as commands
 from streams.learn import STATE, Learner
+from streams.topics import PROFILE_INPUTS, provision
 from tests.models.shop import HORIZON, samples
 
 
@@ -112,6 +116,32 @@ def core_segments(records: Sequence[Record]) -> segments.Params | None:
         version += memory.served is not None
         segments.update(memory, batch.part(batch.at // WEEK == week))
     return segments.read(memory, version)
+
+
+async def cuts_of(registry: Registry, version: int) -> Cuts:
+    return msgspec.json.decode(await registry.document(keys.params(CUTS), version), type=Cuts)
+
+
+def decided(url: str, broker: str) -> Cuts:
+    """What every bucket was told last to decide with."""
+    logs = [TopicPartition(PROFILE_INPUTS, bucket) for bucket in range(2)]
+    reader = KafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest", consumer_timeout_ms=3_000)
+    reader.assign(logs)
+    reader.seek_to_beginning(*logs)
+    told = {each.partition: inputs.decode(each.value) for each in reader}
+    reader.close()
+    assert told.keys() == {0, 1}
+    assert told[0] == told[1]
+    control = told[0]
+    assert isinstance(control, inputs.Control)
+    assert control.what == CUTS
+    found: list[Cuts] = []
+
+    async def story(registry: Registry, _: Callable[[], Learner]) -> None:
+        found.append(await cuts_of(registry, control.version))
+
+    run(url, story)
+    return found[0]
 
 
 LOG = log_of(samples(120, 20))
@@ -211,10 +241,12 @@ def test_a_model_for_other_inputs_is_refused_and_the_last_good_one_serves_on(red
 
 
 def test_an_older_version_serves_while_it_is_held_and_the_learner_goes_on(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    redis_url: str, own_broker: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``mien models use`` and ``follow``."""
-    monkeypatch.setenv("MIEN_REDIS", redis_url)
+    """``mien models use`` and ``follow``: for readers, and for what buckets decide."""
+    for name, value in {"MIEN_REDIS": redis_url, "MIEN_BROKER": own_broker, "MIEN_BUCKETS": "2"}.items():
+        monkeypatch.setenv(name, value)
+    provision(load())
     half = len(LOG) // 2
 
     async def first(_: Registry, learner: Callable[[], Learner]) -> None:
@@ -222,6 +254,9 @@ def test_an_older_version_serves_while_it_is_held_and_the_learner_goes_on(
 
     run(redis_url, first)
     assert commands.use(1) == 0
+    held = decided(redis_url, own_broker)
+    assert held.churn is not None
+    assert held.churn.version == 1
 
     async def then(registry: Registry, learner: Callable[[], Learner]) -> None:
         before = await registry.last(keys.params(CHURN.name))
@@ -229,10 +264,16 @@ def test_an_older_version_serves_while_it_is_held_and_the_learner_goes_on(
         await one.handle(LOG[(await one.open()).next :])
         assert await registry.last(keys.params(CHURN.name)) > before > 1
         assert await registry.live(keys.params(CHURN.name)) == await registry.held(keys.params(CHURN.name)) == 1
+        cuts = await cuts_of(registry, await registry.live(keys.params(CUTS)))
+        assert cuts.version > held.version
+        assert cuts.churn == held.churn, "what is learned meanwhile decides nothing"
 
     run(redis_url, then)
     assert commands.show() == 0
     assert commands.follow() == 0
+    led = decided(redis_url, own_broker)
+    assert led.churn is not None
+    assert led.churn.version > 1
     with pytest.raises(MienError, match="no version 9999"):
         commands.use(9999)
 

@@ -20,6 +20,7 @@ from profiles.intake import Event, Intake
 from profiles.kernels.advance import World
 from profiles.kernels.fold import fold
 from profiles.layout import LADDERS, TABLES
+from profiles.models.params import Params
 from profiles.population import Cuts, population
 from profiles.verify import recount
 from profiles.verify.oracle import Oracle
@@ -27,6 +28,7 @@ from profiles.verify.recount import derived
 from streams.shoppers import year
 from streams.shoppers.dirt import Dirt
 from tests.laws.machine import book_of
+from tests.models.published import params
 from tests.raw_shop import Raw, RawShop
 
 END: Final = 1_772_000_000_000  # 2026-02-25 06:13 UTC
@@ -57,16 +59,23 @@ def rows_of(lives: dict[str, list[Event]], timezone: str) -> dict[str, np.ndarra
     return dict(zip(work.profiles, state, strict=True))
 
 
-def world(timezone: str) -> World:
-    """A shop with shipped cut points; its rules do not matter."""
+MODEL = params()
+
+
+def world(timezone: str, model: Params | None = None) -> World:
+    """A shop with shipped cut points, with a budget if it has a model; its rules do not matter."""
     here = zone(timezone)
-    return World(factors(2), population(Cuts()), book_of().rules, here.since, here.offset, 1)
+    people = population(Cuts(churn=model, line=50.0))
+    return World(factors(2), people, book_of().rules, here.since, here.offset, 1)
 
 
-def disagreements(life: Sequence[Event], row: np.ndarray, now: int, timezone: str) -> list[str]:
+def disagreements(
+    life: Sequence[Event], row: np.ndarray, now: int, timezone: str, model: Params | None = None
+) -> list[str]:
     """Features on which kernels and oracle do not agree, with both numbers."""
-    shop = world(timezone)
-    wrong = recount.disagreements(life, derived(row, now, timezone, shop), recount.truth(life, now, timezone, shop, 2))
+    shop = world(timezone, model)
+    told = recount.truth(life, now, timezone, shop, 2, model)
+    wrong = recount.disagreements(life, derived(row, now, timezone, shop), told)
     return [f"{name}: kernels {seen!r}, oracle {told!r}" for name, (seen, told) in wrong.items()]
 
 
@@ -82,10 +91,11 @@ def test_every_feature_is_what_pandas_makes_of_the_raw_log(timezone: str, custom
     for i, (profile, life) in enumerate(lives.items()):
         last = max(event.time for event in life)
         now = (last + i * MINUTE, (last // DAY + 3) * DAY + i % 24 * HOUR, last + 75 * DAY + i * HOUR)[i % 3]
-        assert disagreements(life, rows[profile], now, timezone) == [], f"{profile} at {now}"
+        model = MODEL if i % 2 else None
+        assert disagreements(life, rows[profile], now, timezone, model) == [], f"{profile} at {now}"
         told |= {
             name
-            for name, value in derived(rows[profile], now, timezone, world(timezone)).items()
+            for name, value in derived(rows[profile], now, timezone, world(timezone, model)).items()
             if value and not np.isnan(value)
         }
     never_told = {"household_size", "kids_count", *(feature.name for feature in FEATURES if feature.group == "who")}

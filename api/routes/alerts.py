@@ -5,7 +5,7 @@ Knows: paths, parameters.  Must not know: when an alert is raised, how it is sen
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -32,10 +32,17 @@ AlertId = Annotated[str, Path(max_length=64)]
 async def alerts(
     request: Request,
     state: Annotated[State | None, Query(description="Only these.")] = None,
+    order: Annotated[
+        Literal["latest", "stake"],
+        Query(description="`stake`: those not resolved, where most is at stake first; one page, any state."),
+    ] = "latest",
     cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 50,
 ) -> Response:
     """Nothing is skipped or shown twice while others are raised meanwhile."""
+    if order == "stake":
+        top = await house_of(request).alerts.ranked(limit=limit)
+        return ok(Alerts(top.alerts, top.more, None))
     try:
         page = await house_of(request).alerts.alerts(state=state, limit=limit, cursor=cursor or "")
     except BadCursor:

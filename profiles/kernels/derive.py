@@ -15,6 +15,7 @@ import numpy.typing as npt
 from profiles.clock import DAY, HOUR, Int64s
 from profiles.compiled import compiled
 from profiles.features import FEATURE_ROWS
+from profiles.kernels.churn import Churn, at_stake, priority, served
 from profiles.kernels.fold import FIELDS
 from profiles.kernels.rings import MONTH, WORD, decayed_counts
 from profiles.layout import TABLES
@@ -36,8 +37,9 @@ class Population(NamedTuple):
 
     cuts: Floats  #: (features with cuts, 9): deciles
     usual_gap: float  #: days
-    half_risk: float  #: overdue ratio at which half do not come back
+    half_risk: float  #: overdue ratio at which half do not come back, until a model serves
     steepness: float
+    churn: Churn
 
 
 PSEUDO_GAPS = 2.0  #: how many gaps of the population weigh as much as the customer's own
@@ -184,6 +186,20 @@ def risk_of(overdue: float, half: float, steepness: float) -> float:
 
 
 @compiled
+def read_risk(f: int, people: Population, out: Floats) -> float:
+    """RISK, STAKE and PRIORITY; their arguments are features."""
+    op, a, model = FEATURE_ROWS[f, 0], FEATURE_ROWS[f, 1], people.churn
+    if op == Op.PRIORITY.value:
+        return priority(out[a], model)
+    orders, silence, age = out[FEATURE_ROWS[f, 2]], out[FEATURE_ROWS[f, 3]], out[FEATURE_ROWS[f, 4]]
+    if op == Op.STAKE.value:
+        return at_stake(out[a], orders, age, out[FEATURE_ROWS[f, 5]], model)
+    if len(model.inputs) == 0:
+        return risk_of(out[a], people.half_risk, people.steepness)
+    return served(out, orders, silence, age, model)
+
+
+@compiled
 def read_tiles(row: Int64s, now: int, local: int, f: int, factor: Floats) -> float:
     """WINDOW, ACTIVE and DECAYED.  Arguments: ring, its length, its hop, slot of its head, tiles of the window."""
     op, first, count, hop = FEATURE_ROWS[f, 0], FEATURE_ROWS[f, 1], FEATURE_ROWS[f, 2], FEATURE_ROWS[f, 3]
@@ -260,8 +276,8 @@ def derive_one(row: Int64s, now: int, offset: int, f: int, factor: Floats, peopl
         out[f] = out[a] - out[b]
     elif op == Op.SCORE.value:
         out[f] = score(out[a], people.cuts[b], factor[f] > 0)
-    elif op == Op.RISK.value:
-        out[f] = risk_of(out[a], people.half_risk, people.steepness)
+    elif op == Op.RISK.value or op >= Op.STAKE.value:
+        out[f] = read_risk(f, people, out)
     elif op >= Op.GAP.value and op <= Op.OVERDUE.value:
         out[f] = read_orders(row, now, f, people)
     else:

@@ -2,7 +2,7 @@
 
 For every clause a rule depends on: the first moment after now at which its truth differs if no event comes, to the
 millisecond.  What moves with the clock is computed and put right by asking; what moves in steps is walked edge by edge.
-Most clauses are settled without either: a number that only falls cannot come to exceed anything, and nobody walks past
+What a learned model says is looked at again (see ``churn``).  Most clauses are settled without any of this: a number that only falls cannot come to exceed anything, and nobody walks past
 ``until``, the soonest change known already.  An answer after ``until`` only means "later than that".
 Knows: how each operator moves in silence.  Must not know: names, texts.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from profiles.clock import DAY, HOUR, NEVER, SECOND, Int64s
 from profiles.compiled import compiled
 from profiles.features import FEATURE_ROWS
+from profiles.kernels.churn import days_until_look
 from profiles.kernels.decide import HELD, Changes, Compare, Rules, compare
 from profiles.kernels.derive import Floats, Population, cart, derive_one, risk_of, usual_gap
 from profiles.kernels.rings import MONTH
@@ -265,6 +266,32 @@ def months_pass(
 
 
 @compiled
+def is_scored(f: int) -> bool:
+    """Whether feature ``f`` is what a learned model says."""
+    how = FEATURE_ROWS[f, 0]
+    return how == Op.RISK.value or how >= Op.STAKE.value
+
+
+@compiled
+def look(
+    now: int, offset: int, f: int, limit: float, people: Population, x: Floats, since: Int64s, offsets: Int64s
+) -> int:
+    """When to look again at what the model says: the midnight before which it can hardly have come to ``limit``."""
+    if np.isnan(x[f]) or np.isnan(limit):
+        return NEVER
+    how, risk = FEATURE_ROWS[f, 0], x[f]
+    wanted = limit
+    if how != Op.RISK.value:  # in proportion to the risk, as nothing else of it moves in silence but slowly
+        stake = x[f] if how == Op.STAKE.value else x[FEATURE_ROWS[f, 1]]
+        line = limit if how == Op.STAKE.value else limit * people.churn.line
+        if np.isnan(stake) or stake <= 0.0 or line <= 0.0:
+            return NEVER
+        risk = x[FEATURE_ROWS[f, 1]] if how == Op.STAKE.value else x[FEATURE_ROWS[f, 2]]
+        wanted = risk * line / stake
+    return next_edge(now, offset, DAY, days_until_look(risk, wanted), since, offsets)
+
+
+@compiled
 def flip(
     row: Int64s, now: int, offset: int, f: int, op: int, limit: float, factor: Floats, people: Population, x: Floats,
     until: int, since: Int64s, offsets: Int64s,
@@ -301,6 +328,9 @@ def soonest_of(
         if code < 0 or code >= HELD:
             continue
         f, op, limit = clauses[code, 0], clauses[code, 1], limits[code]
+        if len(people.churn.inputs) > 0 and is_scored(f):
+            until = min(until, look(now, offset, f, limit, people, x, since, offsets))
+            continue
         if not moves(f, op, x[f], limit):
             continue
         how = FEATURE_ROWS[f, 0]  # most are settled here, before anything is handed over

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from profiles.alerts import AlertRule, Cause, Text
+from profiles.alerts import RANKED, AlertRule, Cause, Text
 from profiles.clock import Int64s
 from profiles.features import INDEX, Feature
 from profiles.kernels.decide import Rules
@@ -162,6 +162,11 @@ class RuleBook:
             for cause, each in causes
             if each.alert and each.action
         }
+
+    @cached_property
+    def ranked(self) -> frozenset[Cause]:
+        """Causes whose alerts compete for a day's budget."""
+        return frozenset(cause for cause, rule in self.alert_rules().items() if rule.policy in RANKED)
 
     @cached_property
     def _tag_names(self) -> dict[int, str]:

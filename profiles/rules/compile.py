@@ -14,7 +14,7 @@ import numpy as np
 
 from profiles.clock import Int64s
 from profiles.errors import RuleError
-from profiles.features import CUT_FEATURES, FEATURES, INDEX, Feature, Silence
+from profiles.features import COMPOSED, CUT_FEATURES, FEATURES, INDEX, Feature, Silence
 from profiles.kernels.decide import AND, DEPTH, FREE, HELD, OR, Compare, Rules
 from profiles.layout import LADDERS
 from profiles.models.churn_inputs import RAW
@@ -28,7 +28,7 @@ from profiles.rules.vocabulary import STEPS
 from profiles.stable import code_of
 
 #: what transitions, samples and screens show, asked by a rule or not
-ALWAYS_WANTED: Final = ("risk", "gap_days", *RAW, *CUT_FEATURES, *LADDERS)
+ALWAYS_WANTED: Final = ("rescue_priority", "gap_days", *RAW, *CUT_FEATURES, *LADDERS)
 #: ways to read whose future is found step by step; the others' is computed
 WALKS: Final = frozenset({Op.WINDOW, Op.ACTIVE, Op.DECAYED, Op.RATIO, Op.LESS, Op.SESSIONS, Op.TOP, Op.VARIETY})
 #: a clause that is always true and one that never is, for conditions that are constants: ``events`` is always known
@@ -169,7 +169,7 @@ def wanted(asked: Iterable[str]) -> list[int]:
         feature = FEATURES[INDEX[ahead.pop()]]
         if INDEX[feature.name] not in found:
             found.add(INDEX[feature.name])
-            if feature.op in (Op.RATIO, Op.LESS, Op.RISK, Op.SCORE):
+            if feature.op in COMPOSED or feature.op is Op.SCORE:
                 ahead.extend(arg for arg in feature.args if isinstance(arg, str))
     return sorted(found)
 

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Final
 
-from profiles.features import CUT_FEATURES, FEATURES, INDEX, Feature, Unit
+from profiles.features import CUT_FEATURES, FEATURES, INDEX, SCORED, Feature, Unit
 from profiles.kernels.decide import Compare
 from profiles.measures import FUNNEL
 from profiles.operators import Op
@@ -19,7 +19,7 @@ from profiles.rules.terms import Comparison, Cut, Limit
 
 STEPS: Final = {kind.name.lower(): int(kind) for kind in FUNNEL}  #: values of ``last_step``
 CONTINUOUS: Final = frozenset(
-    {Op.SINCE, Op.OVERDUE, Op.RISK, Op.CART_HOURS, Op.DECAYED, Op.GAP, Op.USUAL_GAP, Op.GAP_SPREAD}
+    {Op.SINCE, Op.OVERDUE, Op.CART_HOURS, Op.DECAYED, Op.GAP, Op.USUAL_GAP, Op.GAP_SPREAD, *SCORED}
 )  #: operators whose value is never exactly a given number for longer than a blink
 UNFORESEEN: Final = {Op.SESSION_MINUTES: "sessions_30d"}  #: operator -> what to ask about instead
 EQUALITY: Final = frozenset({Compare.EQ, Compare.NE})

@@ -1,6 +1,6 @@
 -- The alert desk: whatever must change together changes here, in one call.
 --
--- Usage: <verb> with ARGV[1] = verb.  KEYS[1..14] are always the same and are named below; KEYS[15..] belong to the
+-- Usage: <verb> with ARGV[1] = verb.  KEYS[1..15] are always the same and are named below; KEYS[16..] belong to the
 -- verb.  Every key carries the tag {alerts}; none is put together here.  Meaning of the keys: keys.py.
 --
 --   commit       one batch of decisions of one bucket, if its cursor still is where they were made
@@ -14,9 +14,9 @@
 
 local CURSOR, COUNTS, FEED, LEDGER, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local ALL, IN = KEYS[6], { open = KEYS[7], acknowledged = KEYS[8], resolved = KEYS[9] }
-local OPEN, CAUSES, LANES, DISABLED = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
--- KEYS[14]: the queue of the lane (claim, begin, finish, retry); the cursor again in other verbs
-local QUEUE, FIRST = KEYS[14], 15
+local OPEN, CAUSES, LANES, DISABLED, STAKES = KEYS[10], KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+-- KEYS[15]: the queue of the lane (claim, begin, finish, retry); the cursor again in other verbs
+local QUEUE, FIRST = KEYS[15], 16
 
 local FEED_CAP, LEDGER_CAP, DEAD_CAP, INDEX_CAP = '100000', '100000', '10000', 200000
 local DELIVERY_SECONDS, ALERT_SECONDS = 30 * 86400, 180 * 86400
@@ -80,6 +80,7 @@ apply['raise'] = function(op, now)
     'deliveries', op.delivery_ids)
   call('ZADD', ALL, number, op.id)
   call('ZADD', IN.open, number, op.id)
+  call('ZADD', STAKES, op.stake, op.id)
   call('HSET', OPEN, op.open, op.id)
   call('HSET', CAUSES, op.cause, op.id)
   publish(op.type, op.alert)
@@ -94,6 +95,7 @@ end
 
 apply['resolve'] = function(op, now)
   move(op.id, KEYS[op.key], 'resolved')
+  call('ZREM', STAKES, op.id)
   call('HINCRBY', COUNTS, 'resolved', 1)
   call('HSET', KEYS[op.key], 'resolved_at', op.at, 'causes', '[]')
   call('EXPIRE', KEYS[op.key], ALERT_SECONDS)
@@ -109,9 +111,15 @@ end
 
 local verbs = {}
 
--- ARGV: bucket, expected cursor, new cursor, offset to read on at ("" if unknown), now, JSON list of operations.  Returns 1, or 0 if the cursor moved.
-function verbs.commit(bucket, expected, cursor, place, now, operations)
+-- ARGV: bucket, expected cursor, new cursor, offset to read on at ("" if unknown), now, JSON list of operations, JSON list
+-- of (day, alerts it had, alerts it has).  Returns 1, or 0 if the cursor moved or others raised alerts on one of the days.
+function verbs.commit(bucket, expected, cursor, place, now, operations, days)
   if (call('HGET', CURSOR, bucket) or '0') ~= expected then return 0 end
+  local spent = cjson.decode(days)
+  for _, day in ipairs(spent) do
+    if (call('HGET', CURSOR, day[1]) or '0') ~= day[2] then return 0 end
+  end
+  for _, day in ipairs(spent) do call('HSET', CURSOR, day[1], day[3]) end
   for _, op in ipairs(cjson.decode(operations)) do apply[op.op](op, now) end
   call('HSET', CURSOR, bucket, cursor)
   if place ~= '' then call('HSET', CURSOR, bucket .. '@', place) end

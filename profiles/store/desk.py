@@ -38,6 +38,7 @@ _FIXED: Final = (
     keys.ALERT_CAUSES,
     keys.ALERT_LANES,
     keys.ALERT_DISABLED,
+    keys.ALERT_STAKES,
 )
 
 
@@ -49,6 +50,7 @@ class Memory:
     cursor: int
     known: Known
     deliveries: dict[str, tuple[str, ...]]  #: alert id -> ids of the deliveries made for it
+    spent: dict[int, int]  #: day -> ranked alerts raised on it, as ``known`` had it before anything was decided
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,19 @@ class Desk:
         # The empty field is nobody's: HMGET wants at least one.
         pipe.hmget(keys.ALERT_CAUSES, ["", *("|".join(one) for one in asked.causes)])
         pipe.hmget(keys.ALERT_OPEN, ["", *("|".join(one) for one in asked.policies)])
+        pipe.hmget(keys.ALERT_CURSOR, ["", *map(_day, asked.days)])
         for one in asked.ids:
             pipe.exists(keys.alert(one))
-        cursor, causes, policies, *exist = await pipe.execute()
+        cursor, causes, policies, days, *exist = await pipe.execute()
+        spent = {day: int(many or 0) for day, many in zip(asked.days, days[1:], strict=True)}
         known = Known(
             of_cause={key: held.decode() for key, held in zip(asked.causes, causes[1:], strict=True) if held},
             of_policy={key: held.decode() for key, held in zip(asked.policies, policies[1:], strict=True) if held},
             raised={key for key, found in zip(asked.ids, exist, strict=True) if found},
+            spent=spent,
         )
         deliveries = await self._recall_episodes(known)
-        return Memory(bucket, int(cursor or 0), known, deliveries)
+        return Memory(bucket, int(cursor or 0), known, deliveries, dict(spent))
 
     async def _recall_episodes(self, known: Known) -> dict[str, tuple[str, ...]]:
         wanted = sorted({*known.of_cause.values(), *known.of_policy.values()})
@@ -135,13 +140,20 @@ class Desk:
     ) -> bool:
         """Everything that follows from a batch, and the new cursor, at once; ``place``: where the log is read on.
 
-        False means that the cursor moved since ``memory`` was read and nothing was written: recall and decide again.
+        False means that the cursor moved, or others spent of a day's budget, since ``memory`` was read, and nothing was
+        written: recall and decide again.
         """
         plan = Plan(memory.deliveries, lanes, now, first_key=len(_FIXED) + 2)
         for one in decisions:
             plan.add(one)
         progress = (memory.bucket, memory.cursor, upto, "" if place is None else place, now)
-        return bool(await self._call("commit", keys.ALERT_CURSOR, plan.keys, *progress, rows.as_json(plan.operations)))
+        spent = [
+            (_day(day), str(memory.spent.get(day, 0)), many)
+            for day, many in memory.known.spent.items()
+            if many != memory.spent.get(day, 0)
+        ]
+        told = (rows.as_json(plan.operations), rows.as_json(spent))
+        return bool(await self._call("commit", keys.ALERT_CURSOR, plan.keys, *progress, *told))
 
     async def acknowledge(self, alert: Alert, by: str, at: Millis) -> bool:
         """Somebody has taken an open alert in hand; false if it was not open any more, then nothing changes."""
@@ -207,3 +219,8 @@ class Desk:
 
     async def _call(self, verb: str, queue: str, more: Sequence[str], *args: str | int) -> Any:
         return await self._script([*_FIXED, queue, *more], [verb, *args])
+
+
+def _day(day: int) -> str:
+    """The field that counts a day's ranked alerts, beside the cursors."""
+    return f"day:{day}"

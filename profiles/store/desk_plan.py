@@ -61,6 +61,7 @@ class Plan:
             "key": self._place(keys.alert(alert.id)),
             "alert": as_json(alert),
             "type": event_type(alert.policy, "raised"),
+            "stake": alert.stake or 0,
             "causes": as_json([(alert.what, alert.name)]),
             "cause": _cause((alert.what, alert.name), alert.profile),
             "open": _open(alert),

@@ -94,6 +94,14 @@ class DeskReads:
             alerts = tuple(one for one in alerts if one.state == state)
         return Page(alerts, last, len(found) > limit)
 
+    async def ranked(self, *, limit: int = 50) -> Page:
+        """The alerts that are not resolved, where most is at stake first; it is a top list, so there is no next page."""
+        limit = max(1, min(limit, MOST))
+        found: Any = await self._redis.zrevrangebyscore(keys.ALERT_STAKES, "+inf", "-inf", start=0, num=limit + 1)
+        read = await rows.read_rows(self._redis, (keys.alert(name.decode()) for name in found[:limit]))
+        alerts = (rows.alert_of(row) for row in read if row)
+        return Page(tuple(one for one in alerts if one.state != "resolved"), "", len(found) > limit)
+
     async def counts(self) -> Mapping[str, int]:
         """How often what happened: ``raised``, ``resolved``, ``refused:stale``, ``webhook:delivered`` ..."""
         found: Any = await self._redis.hgetall(keys.ALERT_COUNTS)

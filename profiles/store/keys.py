@@ -27,7 +27,8 @@ Of all buckets:
 
 Of the alert desk (one hash tag, so they change together):
     {alerts}:cursor     hash    bucket -> seq of the last transition seen; `<bucket>@` -> offset to read next;
-                                `older` -> when an older state of these keys came back (ms)
+                                `older` -> when an older state of these keys came back (ms);
+                                `day:<n>` -> ranked alerts raised on a day of the shop
     {alerts}:a:<id>     hash    one alert: as raised (JSON), its number, state, causes, deliveries; 180 days from its end
     {alerts}:all        zset    alert id -> its number, in the order of raising; capped
     {alerts}:in:<state> zset    the same of the alerts that are open, acknowledged or resolved (these capped)
@@ -38,6 +39,7 @@ Of the alert desk (one hash tag, so they change together):
     {alerts}:disabled   hash    lane -> JSON: since when nothing is posted there, and why
     {alerts}:due:<lane> zset    delivery id -> moment of the next attempt (ms), or the end of a worker's lease
     {alerts}:d:<id>     hash    one delivery: what, where, attempts, state; 30 days from its end
+    {alerts}:stakes     zset    alerts that are not resolved, by what is at stake
     {alerts}:ledger     stream  every send, refusal and failure with its reason; capped
     {alerts}:dead       stream  deliveries that ran out of attempts, with what was to be sent; capped
     {alerts}:counts     hash    raised, resolved, and lines of the ledger by channel, outcome and reason
@@ -62,6 +64,7 @@ ALERT_CAUSES: Final = f"{ALERTS}:causes"
 ALERT_FEED: Final = f"{ALERTS}:feed"
 ALERT_LANES: Final = f"{ALERTS}:lanes"
 ALERT_DISABLED: Final = f"{ALERTS}:disabled"
+ALERT_STAKES: Final = f"{ALERTS}:stakes"
 ALERT_LEDGER: Final = f"{ALERTS}:ledger"
 ALERT_DEAD: Final = f"{ALERTS}:dead"
 ALERT_COUNTS: Final = f"{ALERTS}:counts"

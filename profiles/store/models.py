@@ -80,6 +80,11 @@ class Models(Generic[P]):
             self._asked = now
         return self._serving
 
+    async def live(self) -> P | None:
+        """The same, as of this moment."""
+        self._asked = -KEPT_MS
+        return await self.serving()
+
     async def _learn_of(self, live: int) -> None:
         try:
             self._serving = self._sort.decode(await self._registry.document(self._name, live)) if live else None

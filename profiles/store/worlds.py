@@ -15,7 +15,8 @@ from profiles.features import factors
 from profiles.intake import exponent_of
 from profiles.kernels.advance import World
 from profiles.layout import LAYOUT, Layout
-from profiles.population import Cuts, population
+from profiles.models.params import Params
+from profiles.population import Cuts, population, serving
 from profiles.rules import Document, RuleBook, assign_slots, compile_rules, load
 from profiles.settings import Settings
 from profiles.store import keys
@@ -90,19 +91,26 @@ class Worlds:
     async def world(self, rules: int, cuts: int) -> World:
         """What decides under these versions."""
         if (rules, cuts) not in self._worlds:
-            if cuts not in self._cuts:
-                self._cuts[cuts] = _decode_cuts(await self.registry.document(keys.params(CUTS), cuts))
             here = zone(self._settings.timezone)
             book = await self.book(rules)
             self._worlds[rules, cuts] = World(
                 factor=factors(self._digits),
-                people=population(self._cuts[cuts]),
+                people=population(await self._decided_by(cuts)),
                 rules=book.rules,
                 since=here.since,
                 offset=here.offset,
                 version=rules,
             )
         return self._worlds[rules, cuts]
+
+    async def model(self, cuts: int) -> Params | None:
+        """The churn model that decides under these cut points; None while the rule of thumb does."""
+        return serving((await self._decided_by(cuts)).churn)
+
+    async def _decided_by(self, cuts: int) -> Cuts:
+        if cuts not in self._cuts:
+            self._cuts[cuts] = _decode_cuts(await self.registry.document(keys.params(CUTS), cuts))
+        return self._cuts[cuts]
 
     async def _published(self, version: int) -> Published:
         return _decode_published(await self.registry.document(keys.RULES, version))

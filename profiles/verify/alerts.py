@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from profiles.alerts import Alert, AlertRule, Cause, Known, Policy, Rules, alert_id, decide
+from profiles.alerts import RANKED, Alert, AlertRule, Cause, Known, Policy, Rules, alert_id, decide
 from profiles.clock import NEVER, Millis
 from profiles.store.desk_rows import LedgerLine
 from profiles.verify.report import Report
@@ -98,7 +98,7 @@ class AlertJudge:
             self._wrong(t, rule, "no alert and no refusal", "one of them")
         elif outcome is not None and outcome not in allowed:
             self._wrong(t, rule, outcome or "raised", " or ".join(each or "raised" for each in allowed))
-        entering = outcome is not None and outcome not in ("stale", *NEVER_SENT)
+        entering = outcome is not None and outcome not in ("stale", "below_line", "over_budget", *NEVER_SENT)
         decide([t], known, {entered: rule} if entering else {}, NOTHING_STALE)
 
     def _outcome(
@@ -125,7 +125,10 @@ class AlertJudge:
         late = ["stale"] if not self.replay and self.desk.now - t.at > self.stale_after else []
         if alert_id(t.profile, *entered, t.at) in known.raised:
             return [*late, "already_raised"]
-        return [*late, "episode_open" if (rule.policy, t.profile) in known.of_policy else ""]
+        if (rule.policy, t.profile) in known.of_policy:
+            return [*late, "episode_open"]
+        # Which of the buckets came first on a day, and whether there was a budget then, only the ledger tells.
+        return [*late, "", *(("below_line" if t.below else "over_budget",) if rule.policy in RANKED else ())]
 
     def _open(self, known: Known) -> None:
         """Episodes that no transition has ended are open; all others are over."""

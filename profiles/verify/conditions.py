@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
-from profiles.features import FEATURES, INDEX, Unit
+from profiles.features import FEATURES, INDEX, SCORED, Unit
 from profiles.kernels.decide import Compare
 from profiles.operators import Op
 from profiles.rules.document import Document, Ladder, rung_key
@@ -23,6 +23,7 @@ from profiles.stable import code_of
 
 Truth = bool | None
 NEAR: Final = 1e-9
+NEAR_SCORES: Final = 1e-6  #: models see single precision
 WHOLE: Final = frozenset({Unit.COUNT, Unit.STARS, Unit.SCORE, Unit.HOUR_OF_DAY, Unit.WEEKDAY, Unit.NAME})
 DECAYED: Final = Op.DECAYED
 
@@ -104,9 +105,9 @@ def _compared(term: Comparison, at: Standing) -> Truth:
         scale = 10**at.digits
         if abs(limit * scale - round(limit * scale)) < 1e-6:
             value, limit = round(value * scale), round(limit * scale)
-    elif not (feature.unit in WHOLE and feature.op is not DECAYED) and abs(value - limit) <= NEAR * max(
-        1.0, abs(limit)
-    ):
+    elif not (feature.unit in WHOLE and feature.op is not DECAYED) and abs(value - limit) <= (
+        NEAR_SCORES if feature.op in SCORED else NEAR
+    ) * max(1.0, abs(limit)):
         return None
     return {
         Compare.LT: value < limit,

@@ -18,6 +18,7 @@ from profiles.clock import Int64s
 from profiles.inputs import Work
 from profiles.kernels.advance import World
 from profiles.layout import TABLES
+from profiles.models.params import Params
 from profiles.rules import RuleBook
 from profiles.step import TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
@@ -30,10 +31,11 @@ _LOOSE: Final = ("bucket", "seq", "clock")  #: of a note: where, when and in whi
 
 @dataclass(frozen=True)
 class Rulers:
-    """What decides: rules and cut points of one pair of versions."""
+    """What decides: rules and cut points, with the churn model among them, of one pair of versions."""
 
     world: World
     book: RuleBook
+    model: Params | None = None
 
 
 @dataclass
@@ -56,7 +58,7 @@ class Lives:
     def happens(self, work: Work, rulers: Rulers, origin: Origin = "live") -> None:
         """Events, in order, each decided by itself; ``work`` is about the same customers in the same rows."""
         rows = Rows(self.profiles, self.state, dict(self.sidecars))
-        step = Step(0, rows, rulers.world, rulers.book, 0, 0)
+        step = Step(0, rows, rulers.world, rulers.book, 0, 0, rulers.model)
         step.events(work, origin)
         self.applied += step.applied
         self.duplicates += step.duplicates
@@ -64,13 +66,13 @@ class Lives:
 
     def waits(self, until: Int64s, rulers: Rulers) -> None:
         """Silence, for each customer up to a moment."""
-        step = Step(0, Rows(self.profiles, self.state), rulers.world, rulers.book, 0, 0)
+        step = Step(0, Rows(self.profiles, self.state), rulers.world, rulers.book, 0, 0, rulers.model)
         step.silence(until, "sweep")
         self._note(step.commit(0), rulers.book.words)
 
     def is_asked_again(self, at: Int64s, rulers: Rulers) -> None:
         """New rules look at each customer at a moment."""
-        step = Step(0, Rows(self.profiles, self.state), rulers.world, rulers.book, 0, 0)
+        step = Step(0, Rows(self.profiles, self.state), rulers.world, rulers.book, 0, 0, rulers.model)
         step.renewal(at)
         self._note(step.commit(0), rulers.book.words)
 

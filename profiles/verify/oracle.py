@@ -84,6 +84,8 @@ class Oracle:
         out |= at.rhythm(usual_gap)
         out["overdue"] = out["days_since_order"] / out["usual_gap_days"]
         out["risk"] = 1 / (1 + (3.0 / out["overdue"]) ** 2) if out["overdue"] > 0 else out["overdue"]
+        out["at_stake"] = NAN  # these two, and the risk itself, are the model's once one serves: see ``recount``
+        out["rescue_priority"] = 1.0
         for name, feature, better in (("r", "days_since_order", -1), ("f", "orders_365d", 1), ("m", "spend_365d", 1)):
             passed = sum(out[feature] > deciles[feature][fifth] for fifth in (1, 3, 5, 7))
             score = 1 + passed if better > 0 else 5 - passed

@@ -6,14 +6,14 @@ Must not know: how events were read.  Imports pandas, so only who wants to know 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from profiles.clock import Int64s, Millis, zone
-from profiles.features import CUT_FEATURES, FEATURES, Unit
+from profiles.features import CUT_FEATURES, FEATURES, SCORED, Unit
 from profiles.intake import Event
 from profiles.kernels.advance import World
 from profiles.kernels.derive import derive
@@ -21,6 +21,9 @@ from profiles.kernels.horizon import offset_at
 from profiles.kinds import Channel, Kind
 from profiles.layout import LADDERS, TABLES
 from profiles.measures import INTERESTS, MESSAGES_KEPT, ORDERS_KEPT
+from profiles.models.churn_inputs import matrix
+from profiles.models.gammagamma import expected_value
+from profiles.models.params import Params, score
 from profiles.verify.conditions import Standing, contradictions
 from profiles.verify.history import Rulers
 from profiles.verify.log import Inputs
@@ -31,6 +34,7 @@ ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
 EXACT: Final = frozenset(
     {Unit.COUNT, Unit.MONEY, Unit.STARS, Unit.SCORE, Unit.HOUR_OF_DAY, Unit.WEEKDAY, Unit.NAME}
 )  #: counted in whole numbers, so they agree exactly
+SINGLE: Final = 1e-6  #: a model sees its inputs in single precision, so the last bit of a logarithm may count
 WEIGHTED: Final = frozenset({"orders_decayed_7d", "orders_decayed_30d", "spend_decayed_30d"})  #: but for these
 
 
@@ -52,7 +56,7 @@ class Recount:
             return
         report.compared["customers recomputed with pandas"] += 1
         world = rulers[-1].world
-        told = truth(life, now, self.timezone, world, self.digits)
+        told = truth(life, now, self.timezone, world, self.digits, rulers[-1].model)
         for feature, (here, there) in disagreements(life, derived(stored, now, self.timezone, world), told).items():
             report.differs("oracle", name, feature, here, there)
         self._rules(name, stored, life, rulers, told)
@@ -68,7 +72,7 @@ class Recount:
                 continue
             features = told
             if each is not rulers[-1]:
-                features = truth(life, now, self.timezone, each.world, self.digits)
+                features = truth(life, now, self.timezone, each.world, self.digits, each.model)
             at = Standing(
                 features={feature: value for feature, value in features.items() if feature not in unsure},
                 held=frozenset(each.book.held(stored)),
@@ -91,10 +95,28 @@ def derived(row: Int64s, now: Millis, timezone: str, world: World) -> dict[str, 
     return dict(zip([feature.name for feature in FEATURES], x.tolist(), strict=True))
 
 
-def truth(life: Sequence[Event], now: Millis, timezone: str, world: World, digits: int) -> dict[str, float]:
+def truth(
+    life: Sequence[Event], now: Millis, timezone: str, world: World, digits: int, model: Params | None = None
+) -> dict[str, float]:
     """All features but standing, recomputed from the list of events."""
     deciles = {name: tuple(world.people.cuts[i].tolist()) for i, name in enumerate(CUT_FEATURES)}
-    return Oracle(life, timezone, digits).features(now, deciles, float(world.people.usual_gap))
+    told = Oracle(life, timezone, digits).features(now, deciles, float(world.people.usual_gap))
+    if model is not None:
+        told["risk"] = float(score(model, matrix([told]))[0])
+        told["at_stake"] = told["risk"] * yearly(model, told)
+    line = world.people.churn.line
+    told["rescue_priority"] = 1.0 if line <= 0 or np.isnan(told["at_stake"]) else told["at_stake"] / line
+    return told
+
+
+def yearly(model: Params, told: Mapping[str, float]) -> float:
+    """What a year is worth in which a customer goes on as before."""
+    orders, age, each = (told[name] for name in ("orders", "days_since_first_order", "average_order"))
+    if model.bgnbd is None or model.gamma_gamma is None or not orders:
+        return float("nan")
+    rate = (model.bgnbd.r + orders - 1) / (model.bgnbd.alpha + age / 7)  # expected orders a week while alive
+    worth = expected_value(model.gamma_gamma, np.array([orders]), np.array([max(each, 0.0)]))
+    return float(rate * 365 / 7 * worth[0])
 
 
 def disagreements(
@@ -107,7 +129,8 @@ def disagreements(
         name = feature.name
         if name in unsure:
             continue
-        tolerance = 0.0 if feature.unit in EXACT and name not in WEIGHTED else 1e-9
+        exact = feature.unit in EXACT and name not in WEIGHTED and feature.op not in SCORED
+        tolerance = SINGLE if feature.op in SCORED else 0.0 if exact else 1e-9
         if not np.isclose(seen[name], told[name], rtol=tolerance, atol=1e-9, equal_nan=True):
             wrong[name] = (seen[name], told[name])
     return wrong

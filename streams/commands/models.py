@@ -9,16 +9,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from profiles import inputs, population
 from profiles.clock import iso, system_clock
 from profiles.errors import ModelMismatch
+from profiles.population import Cuts
 from profiles.settings import load
 from profiles.store import keys
 from profiles.store.client import connect
 from profiles.store.models import CHURN, Models
 from profiles.store.registry import Registry
+from profiles.store.worlds import CUTS
+from streams.commands.tags import tell
 
 R = TypeVar("R")
 NAME = keys.params(CHURN.name)
@@ -33,6 +38,7 @@ def show() -> int:
 def use(version: int) -> int:
     """Let a version serve, whatever is learned from now on."""
     _with(lambda registry: registry.hold(NAME, version))
+    _tell()
     print(f"version {version} serves within seconds and stays; `mien models follow` lets the learner lead again")
     return 0
 
@@ -40,8 +46,27 @@ def use(version: int) -> int:
 def follow() -> int:
     """Let what was learned last serve, and all that is learned from now on."""
     last = _with(lambda registry: registry.release(NAME))
+    _tell()
     print(f"version {last} serves, and later ones as they come" if last else "nothing was learned yet")
     return 0
+
+
+def _tell() -> None:
+    """Let every bucket decide with the model that serves now; its cut points stay as they are."""
+    if version := _with(_decided_with):
+        tell(load(), inputs.Control(CUTS, version))
+
+
+async def _decided_with(registry: Registry) -> int:
+    name = keys.params(CUTS)
+    live = await registry.live(name)
+    if not live:
+        return 0  # the first cut points will bring it
+    cuts = msgspec.json.decode(await registry.document(name, live), type=Cuts)
+    version = await registry.last(name) + 1
+    model = await Models(registry, system_clock, CHURN).live()
+    anew = population.deciding(msgspec.structs.replace(cuts, version=version), model)
+    return await registry.publish(name, msgspec.json.encode(anew).decode())
 
 
 async def _show(registry: Registry) -> int:

@@ -220,8 +220,8 @@ class Machine:
 
 def _unnumbered(note: bytes) -> Any:
     read = msgspec.json.decode(note)
-    if isinstance(read, list):  # a sample: (bucket, seq, ...)
-        return [read[0], *read[2:]]
+    if isinstance(read, list):  # a lesson: (sort, bucket, seq, ...)
+        return [*read[:2], *read[3:]]
     return _without_number(read)
 
 
