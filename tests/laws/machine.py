@@ -24,6 +24,7 @@ from profiles.errors import Stale
 from profiles.features import factors
 from profiles.intake import Event
 from profiles.kernels.advance import World
+from profiles.models.params import Params
 from profiles.population import Cuts, population
 from profiles.rules import RuleBook, assign_slots, compile_rules, load
 from profiles.rules.parts import SHIPPED
@@ -46,9 +47,10 @@ def book_of(path: Path = RULES) -> RuleBook:
     return compile_rules(document, assign_slots(document, {}))
 
 
-def world_of(book: RuleBook, here: Zone) -> World:
-    """What decides, in a shop that lies here and has shipped cut points."""
-    return World(factors(2), population(Cuts()), book.rules, here.since, here.offset, book.version)
+def world_of(book: RuleBook, here: Zone, model: Params | None = None) -> World:
+    """What decides, in a shop that lies here and has shipped cut points, and a budget of alerts if it has a model."""
+    people = population(Cuts(churn=model, line=40.0))
+    return World(factors(2), people, book.rules, here.since, here.offset, book.version)
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,12 @@ class Machine:
     buckets: int = 1
     book: RuleBook = field(default_factory=book_of)
     store: MemoryStore = field(default_factory=MemoryStore)
+    model: Params | None = None
 
     def __post_init__(self) -> None:
         self.read = [0] * len(self.sources)
         self.records: list[list[bytes]] = [[] for _ in range(self.buckets)]
-        self.world = world_of(self.book, self.here)
+        self.world = world_of(self.book, self.here, self.model)
 
     def run(self, acts: Iterable[Act]) -> Machine:
         """Let all this happen, and then everything that is still open, in one piece each."""
@@ -141,7 +144,7 @@ class Machine:
         batches = [record for record in fresh if isinstance(record, inputs.Batch)]
         work = inputs.gather(batches, checkpoint.offsets, self.here)
         rows = await self._load(act.bucket, work)
-        step = Step(act.bucket, rows, self.world, self.book, checkpoint.seq, END)
+        step = Step(act.bucket, rows, self.world, self.book, checkpoint.seq, END, self.model)
         step.events(work, "live")
         fields = {"next": last} | {f"s:{source}": at for source, at in work.cursors.items()}
         await self._commit(step.commit(checkpoint.version, fields), act.dies)
@@ -170,7 +173,7 @@ class Machine:
         checkpoint = await self.store.checkpoint(bucket)
         due = await self.store.due(bucket, until, limit)
         blobs = await self.store.load(bucket, due)
-        step = Step(bucket, Rows(due, from_blobs(blobs, {})), self.world, self.book, checkpoint.seq, END)
+        step = Step(bucket, Rows(due, from_blobs(blobs, {})), self.world, self.book, checkpoint.seq, END, self.model)
         step.silence(np.full(len(due), until, np.int64), "sweep")
         await self.store.commit(step.commit(checkpoint.version))
         return len(due)

@@ -16,9 +16,11 @@ from msgspec.structs import replace
 
 from profiles.clock import Zone, zone
 from profiles.intake import Event
+from profiles.models.params import Params
 from tests.laws.lives import ZONES, events, keyed, zones
 from tests.laws.machine import BOOKS, Act, Apply, Machine, Read, ReadAgain, book_of
 from tests.laws.shop import PEOPLE, life
+from tests.models.published import params
 
 
 def shops(most: int = 24) -> st.SearchStrategy[list[Event]]:
@@ -64,17 +66,18 @@ def same_bytes(whole: Machine, parts: Machine) -> None:
     assert whole.totals() == parts.totals()
 
 
+@pytest.mark.parametrize("model", [None, params()], ids=["rule of thumb", "model"])
 @pytest.mark.parametrize("rules", BOOKS)
 @pytest.mark.parametrize("seed", range(4))
-def test_long_lives_cut_anywhere_are_the_same_bytes(seed: int, rules: str) -> None:
+def test_long_lives_cut_anywhere_are_the_same_bytes(seed: int, rules: str, model: Params | None) -> None:
     """150 events of three customers who move through every rung and tag, in pieces of random size."""
     log, here, rng = life(seed, 150), zone(ZONES[seed]), np.random.default_rng(seed)
     sizes = rng.integers(1, 9, (60, 2)).tolist()
     acts: list[Act] = [act for read, apply in sizes for act in (Read(0, read), Apply(0, apply))]
     book = book_of(BOOKS[rules])
-    whole = Machine([log], here, book=book).run([])
+    whole = Machine([log], here, book=book, model=model).run([])
     assert len(whole.bucket(0).timeline[PEOPLE[0]]) > 20, "there is nothing to be told in the wrong order"
-    same_bytes(whole, Machine([log], here, book=book).run(acts))
+    same_bytes(whole, Machine([log], here, book=book, model=model).run(acts))
 
 
 @settings(max_examples=60)
