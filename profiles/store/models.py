@@ -41,22 +41,22 @@ SEGMENTS: Final[Sort[segments.Params]] = Sort("segments", segments.encode, segme
 
 
 class Models(Generic[P]):
-    """Publishes versions of one sort, and reads the live one."""
+    """Publishes versions of one sort, and reads the live one; ``name`` is where they are in the registry."""
 
     def __init__(self, registry: Registry, clock: Clock, sort: Sort[P]) -> None:
         self._registry = registry
         self._clock = clock
         self._sort: Sort[P] = sort
-        self._name = keys.params(sort.name)
+        self.name = keys.params(sort.name)
         self._asked = -KEPT_MS
         self._live = 0
         self._serving: P | None = None
 
     async def publish(self, params: P) -> int:
         """Make params the next version, live unless an older one is held; returns its number.  There is one learner."""
-        version = await self._registry.last(self._name) + 1
+        version = await self._registry.last(self.name) + 1
         document = self._sort.encode(msgspec.structs.replace(params, version=version)).decode()
-        return await self._registry.publish(self._name, document)
+        return await self._registry.publish(self.name, document)
 
     async def version(self, number: int) -> P:
         """A published version.
@@ -65,7 +65,7 @@ class Models(Generic[P]):
             MienError: it was never published here.
             ModelMismatch: it does not fit this code.
         """
-        return self._sort.decode(await self._registry.document(self._name, number))
+        return self._sort.decode(await self._registry.document(self.name, number))
 
     async def serving(self) -> P | None:
         """The live version, or the last that fitted this code; None while nothing was learned.
@@ -74,7 +74,7 @@ class Models(Generic[P]):
         """
         now = self._clock()
         if now - self._asked >= KEPT_MS:
-            live = await self._registry.live(self._name)
+            live = await self._registry.live(self.name)
             if live != self._live:
                 await self._learn_of(live)
             self._asked = now
@@ -87,7 +87,7 @@ class Models(Generic[P]):
 
     async def _learn_of(self, live: int) -> None:
         try:
-            self._serving = self._sort.decode(await self._registry.document(self._name, live)) if live else None
+            self._serving = self._sort.decode(await self._registry.document(self.name, live)) if live else None
         except ModelMismatch as mismatch:
             kept = self._serving.version if self._serving else 0
             log.warning("a model was refused", model=self._sort.name, version=live, why=str(mismatch), serving=kept)

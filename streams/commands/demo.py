@@ -74,6 +74,7 @@ async def _show(plan: Plan, stack: Running, home: Path, started: float) -> int:
         home.mkdir(parents=True, exist_ok=True)
         (home / "demo-summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2))
         show(summary, console)
+        await gauges.learned(console)
         if plan.once:
             return 0 if summary.adds_up else 1
         _invite(stack, await gauges.somebody())

@@ -23,6 +23,7 @@ from profiles.clock import iso, system_clock
 from profiles.settings import Settings
 from profiles.store import keys
 from profiles.store.redis import RedisStore, connect
+from streams.commands.learned import show_learned
 from streams.topics import DEAD_LETTERS
 
 PROBES_A_SECOND = 50
@@ -181,6 +182,10 @@ class Gauges:
             for profile in await self._client.zrange(keys.due(bucket), 0, 0):
                 return str(profile.decode())
         return "hh-1"
+
+    async def learned(self, console: Console) -> None:
+        """Show what was learned from the events."""
+        await show_learned(self._client, console)
 
     async def probe(self, seconds: float) -> Readable:
         """Send page views of new customers at a steady rate and ask the API until each can be read."""
