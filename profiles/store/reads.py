@@ -6,6 +6,7 @@ Must not know: what a blob means, who looks, how fresh an answer must be.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,8 @@ class ProfileReads:
     async def fetch(self, wanted: Wanted, checkpoints: Collection[int]) -> Stored:
         """Customers by bucket, and the checkpoints of these buckets.
 
+        Checkpoints are asked for last: of what they count, a profile may know less, never more.
+
         Raises:
             StoreDown: Redis does not answer.
             WrongStore: MIEN_REDIS is for another kind of store.
@@ -47,31 +50,38 @@ class ProfileReads:
     async def _ask(self, wanted: Wanted, checkpoints: Collection[int]) -> Stored:
         names = [(bucket, name) for bucket, some in wanted.items() for name in some]
         asked = [key for bucket, name in names for key in (keys.profile(bucket, name), keys.sidecar(bucket, name))]
-        together = len(wanted) == 1 or not self._alone  # one server does not mind which bucket a key is of
-        if names and together and not checkpoints:
-            blobs, answers = await self._client.mget(asked), list[Any]()
+        if self._alone and (len(wanted) > 1 or checkpoints):
+            blobs, told = await self._each(asked, checkpoints)
         else:
-            blobs, answers = await self._pipelined(asked, checkpoints)
+            blobs, told = await self._all(asked, checkpoints)
         pairs = zip(blobs[::2], blobs[1::2], strict=True)
-        told = map(_checkpoint, answers)
         return Stored(
             {name: pair for (_, name), pair in zip(names, pairs, strict=True)},
-            dict(zip(checkpoints, told, strict=True)),
+            dict(zip(checkpoints, map(_checkpoint, told), strict=True)),
         )
 
-    async def _pipelined(self, asked: Sequence[str], checkpoints: Collection[int]) -> tuple[list[Any], list[Any]]:
-        """Checkpoints are asked for last: of what they count, a profile may know less, never more."""
+    async def _all(self, asked: Sequence[str], checkpoints: Collection[int]) -> tuple[list[Any], list[Any]]:
+        """From one server, which does not mind which bucket a key is of; calls made at once are one trip, in order."""
+        blobs = self._client.mget(asked) if asked else _nothing()
+        if not checkpoints:
+            return await blobs, []
+        told = (self._client.hgetall(keys.checkpoint(bucket)) for bucket in checkpoints)
+        answers = await asyncio.gather(blobs, *told)
+        return answers[0], answers[1:]
+
+    async def _each(self, asked: Sequence[str], checkpoints: Collection[int]) -> tuple[list[Any], list[Any]]:
+        """From a Cluster: an MGET is for one bucket, and redis-py takes none in its pipeline."""
         pipe: Any = self._client.pipeline(transaction=False)
-        if self._alone:  # redis-py takes no MGET in a Cluster's pipeline
-            for key in asked:
-                pipe.get(key)
-        elif asked:
-            pipe.mget(asked)
+        for key in asked:
+            pipe.get(key)
         for bucket in checkpoints:
             pipe.hgetall(keys.checkpoint(bucket))
         answers: list[Any] = await pipe.execute()
-        of_customers, told = answers[: len(answers) - len(checkpoints)], answers[len(answers) - len(checkpoints) :]
-        return of_customers if self._alone else [blob for found in of_customers for blob in found], told
+        return answers[: len(asked)], answers[len(asked) :]
+
+
+async def _nothing() -> list[Any]:
+    return []
 
 
 def _checkpoint(fields: dict[bytes, bytes]) -> Checkpoint:

@@ -2,85 +2,59 @@
 
 Knows: that a round trip costs more than what it carries, whoever asked.
 Must not know: keys, scripts, what is stored.
-A busy worker asks Redis from many tasks at once, a busy API from many requests.  What is asked while a trip is under way
-waits for the next one, so nobody waits longer than a trip, and the more there is to ask the less each call costs.
-Within a trip calls are carried out in the order in which they were made; each has its own answer or error, and what
-happens to the connection happens to all.  In a Cluster everybody asks alone: a node that is away must not fail calls to
-others.
+A busy worker asks Redis from many tasks at once, a busy API from many requests; all of them use one ``Line``.  Calls are
+carried out in the order in which they were made; each has its own answer or error, and what happens to the connection
+happens to all.  In a Cluster everybody asks alone: a node that is away must not fail calls to others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, cast
+from inspect import isawaitable
+from typing import Any, Final
 
 import redis.asyncio
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
-TRIPS: Final = 2  #: under way at once; while one is answered, the next is being asked
-MOST: Final = 200  #: calls of one trip
+from profiles.store.line import Line
+
 ALONE: Final = frozenset({"XREAD", "XREADGROUP", "BLPOP", "BRPOP", "BLMOVE", "BZPOPMIN", "WAIT"})  #: may block
-
-
-class _Call(NamedTuple):
-    words: tuple[Any, ...]
-    options: dict[str, Any]
-    answer: asyncio.Future[Any]
+APART: Final = frozenset({EMPTY_RESPONSE, NEVER_DECODE})  #: options by which redis-py reads an answer in another way
 
 
 class Together(redis.asyncio.Redis):
-    """redis-py's client, but for how its calls travel."""
+    """redis-py's client, but for how its calls travel.  A transaction or a pipeline has a connection of its own."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._waiting: list[_Call] = []
-        self._trips: set[asyncio.Task[None]] = set()
+        self._line: Line | None = None
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to one command."""
-        if args[0] in ALONE:
-            return await self._alone(args, options)
-        loop = asyncio.get_running_loop()
-        call = _Call(args, options, loop.create_future())
-        self._waiting.append(call)
-        if len(self._waiting) == 1:
-            loop.call_soon(self._set_off)  # whoever asks within this turn of the loop comes along
-        return await call.answer
+        if args[0] in ALONE or not APART.isdisjoint(options):
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        line = self._line
+        if line is None or not line.usable or line.loop is not asyncio.get_running_loop():
+            line = self._line = self._open(line)
+        said = await line.ask(args)
+        read = self.response_callbacks.get(args[0])
+        if read is None:
+            return said
+        options.pop("keys", None)  # of redis-py's cache
+        told = read(said, **options)
+        return await told if isawaitable(told) else told
 
-    def _set_off(self) -> None:
-        while self._waiting and len(self._trips) < TRIPS:
-            calls, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            trip = asyncio.create_task(self._travel(calls))
-            self._trips.add(trip)
-            trip.add_done_callback(self._back)
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Let go of every connection."""
+        line, self._line = self._line, None
+        if line is not None and line.loop is asyncio.get_running_loop():
+            await line.close()
+        await super().aclose(close_connection_pool)
 
-    def _back(self, trip: asyncio.Task[None]) -> None:
-        self._trips.discard(trip)
-        self._set_off()
-
-    async def _travel(self, calls: Sequence[_Call]) -> None:
-        try:
-            answers = await self._ask(calls)
-        except BaseException as error:
-            answers = [error] * len(calls)
-            if not isinstance(error, Exception):  # this task is being ended, and with it whoever waits for it
-                for call in calls:
-                    call.answer.cancel()
-                raise
-        for call, answer in zip(calls, answers, strict=True):
-            if call.answer.done():  # who asked may have left
-                continue
-            if isinstance(answer, BaseException):
-                call.answer.set_exception(answer)
-            else:
-                call.answer.set_result(answer)
-
-    async def _ask(self, calls: Sequence[_Call]) -> list[Any]:
-        if len(calls) == 1:
-            return [await self._alone(calls[0].words, calls[0].options)]
-        pipe: Any = self.pipeline(transaction=False)
-        pipe.command_stack = [(call.words, call.options) for call in calls]
-        return cast("list[Any]", await pipe.execute(raise_on_error=False))
-
-    async def _alone(self, words: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        return await super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
+    def _open(self, before: Line | None) -> Line:
+        """A new line; what a line of another loop had is gone with its loop."""
+        if before is not None and before.loop is asyncio.get_running_loop():
+            before.let_go()
+        connection = self.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        seconds, connection.socket_timeout = connection.socket_timeout, None
+        return Line(connection, seconds)

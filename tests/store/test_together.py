@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import DataError, RedisError, ResponseError
 
+from profiles.store import line
 from profiles.store.client import connect
 from profiles.store.reach import away
-from profiles.store.together import MOST, Together
+from profiles.store.together import Together
 from streams.ports import pick_port
 from tests.lanes.nodes import Store
 
@@ -23,6 +27,9 @@ def alone(store: Store, redis_url: str) -> str:
     if store.cluster:
         pytest.skip("in a Cluster every call travels alone")
     return redis_url
+
+
+MANY = 200
 
 
 def with_client(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
@@ -43,11 +50,11 @@ async def trips(client: Any) -> int:
 
 def test_each_call_has_its_own_answer_and_all_of_them_are_a_few_trips(alone: str) -> None:
     async def story(client: Any) -> None:
-        await client.mset({f"k{n}": n for n in range(3 * MOST)})
+        await client.mset({f"k{n}": n for n in range(3 * MANY)})
         before = await trips(client)
-        answers = await asyncio.gather(*(client.get(f"k{n}") for n in range(3 * MOST)))
-        assert [int(answer) for answer in answers] == list(range(3 * MOST))
-        assert await trips(client) - before < 3 * MOST / 10
+        answers = await asyncio.gather(*(client.get(f"k{n}") for n in range(3 * MANY)))
+        assert [int(answer) for answer in answers] == list(range(3 * MANY))
+        assert await trips(client) - before < 3 * MANY / 10
 
     with_client(alone, story)
 
@@ -78,9 +85,9 @@ def test_whoever_leaves_takes_nobody_along(alone: str) -> None:
 
 def test_calls_of_one_caller_are_carried_out_in_their_order(alone: str) -> None:
     async def story(client: Any) -> None:
-        calls = [client.rpush("list", n) for n in range(MOST // 2)]
+        calls = [client.rpush("list", n) for n in range(MANY // 2)]
         await asyncio.gather(*calls)
-        assert [int(each) for each in await client.lrange("list", 0, -1)] == list(range(MOST // 2))
+        assert [int(each) for each in await client.lrange("list", 0, -1)] == list(range(MANY // 2))
 
     with_client(alone, story)
 
@@ -111,3 +118,57 @@ def test_a_server_that_is_away_is_away_for_everybody_and_back_for_everybody(alon
         assert await asyncio.gather(*(client.get("k") for _ in range(5))) == [b"a"] * 5
 
     with_client(alone, cut_off)
+
+
+def test_a_word_that_cannot_be_sent_is_its_callers_fault_alone(alone: str) -> None:
+    async def story(client: Any) -> None:
+        await client.set("k", "a")
+        answers: Any = await asyncio.gather(
+            client.get("k"), client.set("k", None), client.get("k"), return_exceptions=True
+        )
+        assert list(answers)[::2] == [b"a"] * 2
+        assert isinstance(answers[1], DataError)
+
+    with_client(alone, story)
+
+
+def test_a_server_that_says_nothing_fails_every_call_in_time_and_answers_those_made_later(alone: str) -> None:
+    async def story(client: Any) -> None:
+        await client.set("k", "a")
+        pid = (await client.info("server"))["process_id"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            answers = await asyncio.gather(*(client.get("k") for _ in range(5)), return_exceptions=True)
+            assert all(isinstance(each, RedisError) and away(each) for each in answers)
+            assert time.monotonic() - begun < 5.0
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert await asyncio.gather(*(client.get("k") for _ in range(5))) == [b"a"] * 5
+
+    with_client(alone, story)
+
+
+def test_a_line_that_was_silent_for_long_is_not_trusted(alone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(client: Any) -> None:
+        mine = await client.client_id()
+        assert await client.client_id() == mine
+        monkeypatch.setattr(line, "IDLE", 0.0)
+        assert await client.client_id() != mine
+
+    with_client(alone, story)
+
+
+def test_a_client_may_be_used_by_one_loop_after_another(alone: str) -> None:
+    client = connect(alone, timeout=1.0)
+
+    async def asked() -> Any:
+        await client.set("k", "a")
+        return await client.get("k")
+
+    async def ended() -> Any:
+        told = await asked()
+        await client.aclose()
+        return told
+
+    assert [asyncio.run(asked()), asyncio.run(ended())] == [b"a", b"a"]
