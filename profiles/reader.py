@@ -42,10 +42,11 @@ from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
 from profiles.timeline import Note, decode, rules_of
-from profiles.view import Look, Outlook, ProfileView, Text, codes_in, outlook, view
+from profiles.view import Look, Outlook, ProfileView, Text, codes_in, view
 
 CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
 OUTLOOKS_KEPT = 10_000
+LOOKS_KEPT = 4
 NAMES_KEPT = 200_000
 PATHS_TTL = 5_000  #: ms the chain of steps is kept for next steps; every bucket has to be asked for it
 
@@ -142,6 +143,7 @@ class Reader:
         self._names: dict[int, str] = {}
         self._paths: tuple[int, Paths | None] = (0, None)
         self._checkpoints: dict[int, tuple[int, Checkpoint]] = {}
+        self._looks: dict[tuple[int, int], Look] = {}
         self._outlooks: OrderedDict[tuple[str, int, int, int], Outlook] = OrderedDict()
 
     async def open(self) -> None:
@@ -154,17 +156,15 @@ class Reader:
 
     async def view(self, found: Found) -> ProfileView:
         """What was found, in words."""
-        row, book = found.row, await self._worlds.book(found.rules)
-        world = await self._worlds.world(found.rules, found.cuts)
+        row, look = found.row, self._looks.get((found.rules, found.cuts)) or await self._look(found.rules, found.cuts)
         key = (found.profile, found.version, found.rules, found.cuts)
         ahead = self._outlooks.get(key)
         if ahead is None:
-            ahead = self._outlooks[key] = outlook(row, found.now, world)
+            ahead = self._outlooks[key] = look.ahead(row, found.now)
             if len(self._outlooks) > OUTLOOKS_KEPT:
                 self._outlooks.popitem(last=False)
         await self._learn([row])
-        look = Look(world, book, self._names.get, ahead, self._settings.currency, found.cuts)
-        return view(found.profile, row, read_sidecar(found.side), found.now, found.lag, look)
+        return view(found.profile, row, read_sidecar(found.side), found.now, found.lag, look, ahead)
 
     async def profile(self, profile: str) -> ProfileView | None:
         """One customer in words, or None if nothing was ever heard of them."""
@@ -357,6 +357,14 @@ class Reader:
             for code, name in zip(missing, await self._store.names(missing), strict=True):
                 if name is not None:
                     self._names[code] = name
+
+    async def _look(self, rules: int, cuts: int) -> Look:
+        """How rows are read under these versions; the versions that buckets are moving between are kept."""
+        world, book = await self._worlds.world(rules, cuts), await self._worlds.book(rules)
+        while len(self._looks) >= LOOKS_KEPT:
+            del self._looks[next(iter(self._looks))]
+        made = self._looks[rules, cuts] = Look(world, book, self._names.get, self._settings.currency, cuts)
+        return made
 
     async def _live_book(self) -> RuleBook:
         return await self._worlds.book(await self._registry.live(keys.RULES))

@@ -8,7 +8,6 @@ to them is worked out on a copy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
@@ -19,13 +18,14 @@ from profiles import measures as m
 from profiles.clock import DAY, Int64s
 from profiles.features import FEATURES, INDEX, Unit
 from profiles.kernels.advance import World, elapse
+from profiles.kernels.decide import Changes
 from profiles.kernels.derive import Floats, derive
 from profiles.kernels.horizon import offset_at
 from profiles.kernels.rings import MONTH, decayed_counts
 from profiles.kinds import Kind
 from profiles.layout import CART_FIELDS, INTEREST_FIELDS, LADDERS, TABLES, TAGS
 from profiles.operators import Op
-from profiles.rules import Label, RuleBook
+from profiles.rules import Label, RuleBook, Standing
 from profiles.sidecar import Value
 from profiles.step import room_for
 from profiles.wire import Because
@@ -33,17 +33,27 @@ from profiles.wire import Because
 Names = Callable[[int], str | None]
 LOOK_AHEAD: Final = 400 * DAY
 ROOM: Final = 512
-_NAMED: Final = tuple(feature for feature in FEATURES if feature.unit is Unit.NAME and feature.op is not Op.RUNG)
+_FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
+#: features that are texts: index, name, whether it is a step
+_NAMED: Final = tuple(
+    (INDEX[feature.name], feature.name, feature.op is Op.STEP)
+    for feature in FEATURES
+    if feature.unit is Unit.NAME and feature.op is not Op.RUNG
+)
+_RISK: Final = INDEX["risk"]
+_RHYTHM: Final = tuple(INDEX[name] for name in ("days_since_order", "usual_gap_days", "overdue"))
 _ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
 _FIELDS: Final = len(INTEREST_FIELDS)
-#: where each kind of interest is kept: entries of (code, month, counts)
+_INTERESTS_FROM: Final = int(TABLES.interests[0, 0])
+#: where each kind of interest is kept from there on: entries of (code, month, counts)
 _INTERESTS: Final = tuple(
-    (name, slice(first, first + _FIELDS * entries))
+    (name, first - _INTERESTS_FROM, first - _INTERESTS_FROM + _FIELDS * entries)
     for name, (first, entries) in zip(m.INTERESTS, TABLES.interests.tolist(), strict=True)
 )
+_INTERESTS_TO: Final = _INTERESTS_FROM + max(end for _, _, end in _INTERESTS)
 #: slots that hold the code of a name
 _CODES: Final = np.array(
-    [slot for _, place in _INTERESTS for slot in range(place.start, place.stop, _FIELDS)]
+    [_INTERESTS_FROM + slot for _, start, end in _INTERESTS for slot in range(start, end, _FIELDS)]
     + [TABLES.cart + 1 + len(CART_FIELDS) * i for i in range(m.CART_KEPT)]
     + [TABLES.traits + 2 * i + 1 for i, numeric in enumerate(m.TRAITS.values()) if not numeric],
     np.int64,
@@ -55,6 +65,10 @@ class Text(msgspec.Struct, frozen=True):
 
     zh: str
     en: str
+
+
+_SILENCE: Final = Text("沉默时长", "Silence")
+_NEVER: Final = (None, 0)
 
 
 class TagView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -156,11 +170,12 @@ def _derived(row: Int64s, now: int, offset: int, world: World) -> Floats:
     return out
 
 
-def outlook(row: Int64s, now: int, world: World) -> Outlook:
-    """The first change of every tag and ladder if no event comes for 400 days."""
+def outlook(row: Int64s, now: int, world: World, room: Changes | None = None) -> Outlook:
+    """The first change of every tag and ladder if no event comes for 400 days; ``room`` is scratch of this world."""
     copy = row.copy().reshape(1, -1)
     copy[0, TABLES.snapshot] = 0
-    changes = room_for(ROOM, world.rules)
+    changes = room_for(ROOM, world.rules) if room is None else room
+    changes.used[:] = 0
     elapse(copy, 0, np.array([now + LOOK_AHEAD]), world, changes)
     found: dict[int, tuple[int, int]] = {}
     for _, _, what, _, after, at in changes.what[: changes.used[0]].tolist():
@@ -168,114 +183,135 @@ def outlook(row: Int64s, now: int, world: World) -> Outlook:
     return Outlook(found)
 
 
-@dataclass(frozen=True)
+class Faces:
+    """What tags and rungs of one rule book look like, whoever has them."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self.tags = {
+            slot: (tag.name, _text(tag.label), tag.category, _text(tag.action) if tag.action else None)
+            for slot, tag in book.tags.items()
+        }
+        self.rungs = tuple(
+            {n: (rung.name, _text(rung.label), _text(rung.action) if rung.action else None) for n, rung in on.items()}
+            for on in book.rungs
+        )
+
+
 class Look:
-    """Everything a row is read with."""
+    """How rows are read under one version of rules and params; made once, used for many.
 
-    world: World
-    book: RuleBook
-    names: Names
-    ahead: Outlook
-    currency: str
-    cuts: int  #: version of the params
+    Not for two threads at once: what silence will do is worked out in one place.
+    """
 
-    def because(self, what: int, before: int, after: int, x: Floats, row: Int64s) -> tuple[Because, ...]:
-        return self.book.because(what, before, after, x, row, self.world.people.cuts, self.names)
+    def __init__(self, world: World, book: RuleBook, names: Names, currency: str, cuts: int) -> None:
+        self.world = world
+        self.book = book
+        self.names = names
+        self.currency = currency
+        self.cuts = cuts  #: version of the params
+        self.faces = Faces(book)
+        self._room = room_for(ROOM, world.rules)
+
+    def ahead(self, row: Int64s, now: int) -> Outlook:
+        """What silence will do to a customer."""
+        return outlook(row, now, self.world, self._room)
+
+    def standing(self, x: Floats, row: Int64s) -> Standing:
+        """Why a customer is where he is."""
+        return self.book.standing(x, row, self.world.people.cuts, self.names)
 
     def say(self, reasons: tuple[Because, ...]) -> Text:
+        """Reasons as people read them."""
         return Text(self.book.say(reasons, "zh", self.currency), self.book.say(reasons, "en", self.currency))
 
 
 def view(
-    profile: str, row: Int64s, traits: dict[str, tuple[int, Value]], now: int, lag_ms: int, look: Look
+    profile: str,
+    row: Int64s,
+    traits: dict[str, tuple[int, Value]],
+    now: int,
+    lag_ms: int,
+    look: Look,
+    ahead: Outlook,
 ) -> ProfileView:
     """Put a row into words."""
     offset = offset_at(now, look.world.since, look.world.offset)
     x = _derived(row, now, offset, look.world)
-    tags = _tags(row, x, look)
-    rungs = {ladder: _rung(ladder, row, x, look) for ladder in LADDERS}
+    standing = look.standing(x, row)
+    tags = _tags(row, standing, look, ahead)
+    stage, rfm, tier = (_rung(index, row, standing, look, ahead) for index in range(len(LADDERS)))
+    features = _features(x, look.names)
+    for ladder, rung in zip(LADDERS, (stage, rfm, tier), strict=True):
+        features[ladder] = rung.name if rung else None
     return ProfileView(
         id=profile,
-        version=int(row[TABLES.version]),
-        as_of=int(row[TABLES.as_of]),
+        version=row.item(TABLES.version),
+        as_of=row.item(TABLES.as_of),
         read_at=now,
         lag_ms=lag_ms,
         rules_version=look.book.version,
         params_version=look.cuts,
-        traits={name: value for name, (_, value) in sorted(traits.items())},
+        traits={name: traits[name][1] for name in sorted(traits)},
         tags=tags,
-        tier=rungs["tier"],
-        lifecycle=rungs["stage"],
-        rfm=RfmView(_whole(x, "r_score"), _whole(x, "f_score"), _whole(x, "m_score"), rungs["rfm"]),
+        tier=tier,
+        lifecycle=stage,
+        rfm=RfmView(_whole(x, "r_score"), _whole(x, "f_score"), _whole(x, "m_score"), rfm),
         risk=_risk(x),
-        action=_action(rungs, tags),
-        features=_features(x, look.names) | {ladder: rung.name if rung else None for ladder, rung in rungs.items()},
-        interests={name: _interests(row[place], (now + offset) // MONTH, look.names) for name, place in _INTERESTS},
+        action=_action(tier, tags),
+        features=features,
+        interests=_interests(row, (now + offset) // MONTH, look.names),
         cart=_cart(row, look.names),
     )
 
 
-def _tags(row: Int64s, x: Floats, look: Look) -> tuple[TagView, ...]:
-    found, held = [], row[TABLES.since : TABLES.since + TAGS].tolist()
-    for slot, tag in look.book.tags.items():
-        since = held[slot]
-        if since == 0:
+def _tags(row: Int64s, standing: Standing, look: Look, ahead: Outlook) -> tuple[TagView, ...]:
+    held, found = row[TABLES.since : TABLES.since + TAGS], []
+    for slot in held.nonzero()[0].tolist():
+        face = look.faces.tags.get(slot)
+        if face is None:  # retired
             continue
-        why = look.because(slot, 0, 1, x, row)
-        found.append(
-            TagView(
-                name=tag.name,
-                label=_text(tag.label),
-                category=tag.category,
-                since=since,
-                because=why,
-                why=look.say(why),
-                changes_at=look.ahead.at.get(slot, (None, 0))[0],
-                action=_text(tag.action) if tag.action else None,
-            )
-        )
-    return tuple(sorted(found, key=lambda tag: (-tag.since, tag.name)))
+        name, label, category, action = face
+        why = standing.held(name)
+        changes_at = ahead.at.get(slot, _NEVER)[0]
+        found.append(TagView(name, label, category, held.item(slot), why, look.say(why), changes_at, action))
+    found.sort(key=_newest)
+    return tuple(found)
 
 
-def _rung(ladder: str, row: Int64s, x: Floats, look: Look) -> RungView | None:
-    name, index = look.book.rung(ladder, row), LADDERS.index(ladder)
-    if name is None:
+def _newest(tag: TagView) -> tuple[int, str]:
+    return -tag.since, tag.name
+
+
+def _rung(index: int, row: Int64s, standing: Standing, look: Look, ahead: Outlook) -> RungView | None:
+    place = TABLES.ladders + 2 * index
+    number, faces = row.item(place) - 1, look.faces.rungs[index]
+    if number not in faces:
         return None
-    number = int(row[TABLES.ladders + 2 * index]) - 1
-    rung = look.book.rungs[index].get(number)
-    why = look.because(-1 - index, number, number, x, row)
-    at, becomes = look.ahead.at.get(-1 - index, (None, 0))
-    return RungView(
-        name=name,
-        label=_text(rung.label) if rung else Text(name, name),
-        since=int(row[TABLES.ladders + 2 * index + 1]),
-        because=why,
-        why=look.say(why),
-        changes_at=at,
-        becomes=look.book.rungs[index][becomes].name if at is not None and becomes in look.book.rungs[index] else None,
-        action=_text(rung.action) if rung and rung.action else None,
-    )
+    name, label, action = faces[number]
+    why = standing.rung(LADDERS[index], name, number)
+    changes_at, becomes = ahead.at.get(-1 - index, _NEVER)
+    next_rung = faces[becomes][0] if changes_at is not None and becomes in faces else None
+    return RungView(name, label, row.item(place + 1), why, look.say(why), changes_at, next_rung, action)
 
 
 def _text(label: Label) -> Text:
     return Text(label.zh, label.en)
 
 
-def _action(rungs: dict[str, RungView | None], tags: tuple[TagView, ...]) -> Text | None:
+def _action(tier: RungView | None, tags: tuple[TagView, ...]) -> Text | None:
     """The tier's advice goes first, then that of the newest tag that has any."""
-    tier = rungs["tier"]
     if tier is not None and tier.action is not None:
         return tier.action
     return next((tag.action for tag in tags if tag.action is not None), None)
 
 
 def _risk(x: Floats) -> RiskView | None:
-    probability = x.item(INDEX["risk"])
+    probability = x.item(_RISK)
     if isnan(probability):
         return None
-    silent, usual, overdue = (x.item(INDEX[name]) for name in ("days_since_order", "usual_gap_days", "overdue"))
+    silent, usual, overdue = (x.item(at) for at in _RHYTHM)
     reason = Reason(
-        group=Text("沉默时长", "Silence"),
+        group=_SILENCE,
         text=Text(
             f"{silent:.0f} 天未下单，平常约 {usual:.0f} 天一次",
             f"{silent:.0f} days without an order, usually every {usual:.0f}",
@@ -288,16 +324,14 @@ def _risk(x: Floats) -> RiskView | None:
 
 def _features(x: Floats, names: Names) -> dict[str, float | str | None]:
     """Every feature, rounded for people; None where there is no answer."""
-    values = x.round(4).tolist()
-    out: dict[str, float | str | None] = {
-        feature.name: None if value != value else value  # noqa: PLR0124 - the quickest test for NaN
-        for feature, value in zip(FEATURES, values, strict=True)
-    }
-    for feature in _NAMED:
-        value = values[INDEX[feature.name]]
-        if value == value:  # noqa: PLR0124
-            code = int(value)
-            out[feature.name] = Kind(code).name.lower() if feature.op is Op.STEP else names(code) or f"#{code}"
+    out: dict[str, float | str | None] = dict(zip(_FEATURE_NAMES, x.round(4).tolist(), strict=True))
+    for at in np.isnan(x).nonzero()[0].tolist():
+        out[_FEATURE_NAMES[at]] = None
+    for at, name, is_step in _NAMED:
+        value = x.item(at)
+        if value == value:  # noqa: PLR0124 - the quickest test for NaN
+            code = round(value)
+            out[name] = Kind(code).name.lower() if is_step else names(code) or f"#{code}"
     return out
 
 
@@ -306,13 +340,24 @@ def _whole(x: Floats, name: str) -> int | None:
     return None if isnan(value) else int(value)
 
 
-def _interests(kept: Int64s, month: int, names: Names) -> tuple[InterestView, ...]:
-    slots, found = kept.tolist(), []
-    for code, then, counts in zip(slots[::3], slots[1::3], slots[2::3], strict=True):
-        worth = decayed_counts(then, counts, max(month, then)) / 4 if code else 0
-        if worth > 0:
-            found.append(InterestView(names(code) or f"#{code}", worth))
-    return tuple(sorted(found, key=lambda each: (-each.weight, each.name)))
+def _interests(row: Int64s, month: int, names: Names) -> dict[str, tuple[InterestView, ...]]:
+    out = {}
+    slots = row[_INTERESTS_FROM:_INTERESTS_TO].tolist()
+    for kind, start, end in _INTERESTS:
+        found = []
+        for code, then, counts in zip(
+            slots[start:end:3], slots[start + 1 : end : 3], slots[start + 2 : end : 3], strict=True
+        ):
+            worth = decayed_counts(then, counts, max(month, then)) / 4 if code else 0
+            if worth > 0:
+                found.append(InterestView(names(code) or f"#{code}", worth))
+        found.sort(key=_heaviest)
+        out[kind] = tuple(found)
+    return out
+
+
+def _heaviest(interest: InterestView) -> tuple[float, str]:
+    return -interest.weight, interest.name
 
 
 def _cart(row: Int64s, names: Names) -> tuple[str, ...]:

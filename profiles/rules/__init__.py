@@ -5,7 +5,7 @@ names) · ``slots`` numbers tags and rungs for ever · ``compile`` makes the ker
 out) · ``book`` turns numbers back into names · ``explain`` says why, ``words`` in Chinese and English.
 """
 
-from profiles.rules.book import RuleBook, Ruling
+from profiles.rules.book import RuleBook, Ruling, Standing
 from profiles.rules.compile import compile_rules
 from profiles.rules.document import CATEGORIES, Document, Label, Ladder, Rung, Tag, rung_key
 from profiles.rules.explain import Gap, Seen, because, kept, missing
@@ -27,6 +27,7 @@ __all__ = [
     "Ruling",
     "Rung",
     "Seen",
+    "Standing",
     "Tag",
     "assign_slots",
     "because",

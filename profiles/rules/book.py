@@ -47,6 +47,31 @@ def _nameless(_code: int) -> None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A customer as the rules of one version see him."""
+
+    rules: dict[str, BoundRule]
+    seen: Seen
+
+    def held(self, tag: str) -> tuple[Because, ...]:
+        """Why a tag was entered, or is held."""
+        return because_entered(self.rules[tag], self.seen)
+
+    def left(self, tag: str) -> tuple[Because, ...]:
+        """Why a tag was left."""
+        return because_left(self.rules[tag], self.seen)
+
+    def rung(self, ladder: str, rung: str, before: int) -> tuple[Because, ...]:
+        """Why a customer came to this rung from the one of number ``before`` (-1: from none), or stays there."""
+        x, own = self.seen.x, INDEX[ladder]
+        now = x.item(own)
+        x[own] = before if before >= 0 else np.nan  # what a rung asks about its own ladder is where he stood before
+        found = because_entered(self.rules.get(rung_key(ladder, rung), _ALWAYS), self.seen)
+        x[own] = now
+        return found
+
+
 @dataclass(frozen=True)
 class RuleBook:
     """All rules of one version: arrays for the kernels, names for everybody else.
@@ -137,14 +162,15 @@ class RuleBook:
         For a change as ``decide`` noted it, ``x`` is what was noted with it.  For standing, ask with ``before`` 0 and
         ``after`` 1 about a tag that is held, and with the same rung twice about a ladder; ``x`` is what is true now.
         """
-        ruling, rules = self.ruling(what, before, after), self.bound(cuts)
-        if ruling.what == "tag":
-            rule, seen = rules[ruling.name], self.seen(x, row, names)
-            return because_entered(rule, seen) if after == 1 else because_left(rule, seen)
-        rule = rules.get(rung_key(ruling.what, ruling.name), _ALWAYS)
-        asked = x.copy()  # what a rung asks about its own ladder is where the customer stood before
-        asked[INDEX[ruling.what]] = before if before >= 0 else np.nan
-        return because_entered(rule, self.seen(asked, row, names))
+        ruling = self.ruling(what, before, after)
+        standing = self.standing(x, row, cuts, names)
+        if ruling.what != "tag":
+            return standing.rung(ruling.what, ruling.name, before)
+        return standing.held(ruling.name) if after == 1 else standing.left(ruling.name)
+
+    def standing(self, x: Floats, row: Int64s, cuts: Floats, names: Names = _nameless) -> Standing:
+        """Why a customer is where he is: to be asked about each tag and rung, while nobody changes ``x``."""
+        return Standing(self.bound(cuts), self.seen(x, row, names))
 
     def say(self, what: Iterable[Because | Gap], language: Language, currency: str = "") -> str:
         """Reasons or gaps as one sentence."""
