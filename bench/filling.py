@@ -8,7 +8,7 @@ done; then they are copied under as many names as are wanted.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,13 +17,19 @@ from bench.fold import BUCKETS, UpdatePath
 from bench.progress import Progress
 from bench.servers import place
 from profiles.clock import DAY, ManualClock, Millis
+from profiles.store import keys
 from profiles.store.registry import Registry
 
 MODELS: Final = 2000  #: customers that are copied
 EVENTS_EACH: Final = 20  #: events that made each of them
 PIECE: Final = 50_000
 
-Models = list[tuple[bytes, int]]  #: profiles as they are stored, and when each falls due
+
+class Models(NamedTuple):
+    """Customers to be copied."""
+
+    profiles: list[tuple[bytes, int]]  #: as they are stored, and when each falls due
+    names: dict[bytes, bytes]  #: the texts behind the codes in them: without, each read would ask for them in vain
 
 
 async def models(at: Millis) -> Models:
@@ -35,7 +41,7 @@ async def models(at: Millis) -> Models:
         await path.intake(path.records(Events(history, MODELS * EVENTS_EACH)))
         await path.update()
         await path.sweep()
-        found = await path.profiles(MODELS)
+        found = Models(await path.profiles(MODELS), await path.client.hgetall(keys.NAMES))
         await path.close()
     return found
 
@@ -43,9 +49,10 @@ async def models(at: Millis) -> Models:
 async def fill(path: UpdatePath, customers: int, copies: Models) -> None:
     """Write the profiles of so many customers of a shop."""
     shop = Shop(customers, 0, DAY)
+    await path.client.hset(keys.NAMES, mapping=copies.names)
     with Progress("filling the store", customers) as bar:
         for start in range(0, customers, PIECE):
-            await path.fill((shop.name(n) for n in range(start, min(start + PIECE, customers))), copies)
+            await path.fill((shop.name(n) for n in range(start, min(start + PIECE, customers))), copies.profiles)
             bar.at(start)
 
 
@@ -61,7 +68,7 @@ async def filled(redis: str, customers: int, copies: Models, at: Millis) -> None
 
 def keep(copies: Models, file: Path) -> Path:
     """Put them where another process can read them."""
-    file.write_bytes(msgspec.msgpack.encode([blob for blob, _ in copies]))
+    file.write_bytes(msgspec.msgpack.encode([blob for blob, _ in copies.profiles]))
     return file
 
 

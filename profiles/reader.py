@@ -48,6 +48,7 @@ CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a
 OUTLOOKS_KEPT = 10_000
 LOOKS_KEPT = 4
 NAMES_KEPT = 200_000
+NAMELESS_TTL = 1_000  #: ms until the store is asked again for texts that it did not have
 PATHS_TTL = 5_000  #: ms the chain of steps is kept for next steps; every bucket has to be asked for it
 
 
@@ -141,6 +142,8 @@ class Reader:
         self._settings = settings
         self._clock = clock
         self._names: dict[int, str] = {}
+        self._nameless: set[int] = set()  #: codes without a text, in a store that was rolled back
+        self._nameless_since = 0
         self._paths: tuple[int, Paths | None] = (0, None)
         self._checkpoints: dict[int, tuple[int, Checkpoint]] = {}
         self._looks: dict[tuple[int, int], Look] = {}
@@ -347,16 +350,27 @@ class Reader:
         return wall if self._settings.clock == "wall" else stream_time(checkpoint.clocks, wall)
 
     async def _learn(self, rows: Iterable[Int64s]) -> None:
-        """The texts behind the codes of these rows."""
+        """The texts behind the codes of these rows.  Texts are stored before the profiles that need them."""
         wanted = {code for row in rows for code in codes_in(row)}
-        missing = [code for code in wanted if code not in self._names]
-        if missing:
-            if len(self._names) > NAMES_KEPT:
-                self._names.clear()
-                missing = list(wanted)
-            for code, name in zip(missing, await self._store.names(missing), strict=True):
-                if name is not None:
-                    self._names[code] = name
+        missing = wanted - self._names.keys()
+        if not missing:
+            return
+        now = self._clock()
+        if not 0 <= now - self._nameless_since <= NAMELESS_TTL:
+            self._nameless, self._nameless_since = set(), now
+        missing -= self._nameless
+        if not missing:
+            return
+        if len(self._names) + len(self._nameless) > NAMES_KEPT:
+            self._names.clear()
+            self._nameless.clear()
+            missing = wanted
+        asked = list(missing)
+        for code, name in zip(asked, await self._store.names(asked), strict=True):
+            if name is None:
+                self._nameless.add(code)
+            else:
+                self._names[code] = name
 
     async def _look(self, rules: int, cuts: int) -> Look:
         """How rows are read under these versions; the versions that buckets are moving between are kept."""

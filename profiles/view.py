@@ -1,6 +1,7 @@
 """A profile as people and programs read it.
 
 Knows: how a stored row reads at a moment, in words.  Must not know: HTTP, Redis.
+What is said is a tree, so that no garbage collector has to look for rings in it (``gc=False``).
 Reading changes nothing: features are derived for now, tags are those the rules last decided, and what silence will do
 to them is worked out on a copy.
 """
@@ -60,7 +61,7 @@ _CODES: Final = np.array(
 )
 
 
-class Text(msgspec.Struct, frozen=True):
+class Text(msgspec.Struct, frozen=True, gc=False):
     """The same in both languages."""
 
     zh: str
@@ -71,7 +72,7 @@ _SILENCE: Final = Text("沉默时长", "Silence")
 _NEVER: Final = (None, 0)
 
 
-class TagView(msgspec.Struct, frozen=True, omit_defaults=True):
+class TagView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A tag the customer holds."""
 
     name: str
@@ -84,7 +85,7 @@ class TagView(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Text | None = None
 
 
-class RungView(msgspec.Struct, frozen=True, omit_defaults=True):
+class RungView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where the customer stands on a ladder."""
 
     name: str
@@ -97,7 +98,7 @@ class RungView(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Text | None = None
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """Why the risk is what it is, with numbers a clerk can check."""
 
     group: Text
@@ -105,7 +106,7 @@ class Reason(msgspec.Struct, frozen=True):
     facts: dict[str, float]
 
 
-class RiskView(msgspec.Struct, frozen=True):
+class RiskView(msgspec.Struct, frozen=True, gc=False):
     """How likely the customer is lost, and why."""
 
     probability: float
@@ -115,7 +116,7 @@ class RiskView(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
-class RfmView(msgspec.Struct, frozen=True):
+class RfmView(msgspec.Struct, frozen=True, gc=False):
     """Recency, frequency and money against all customers, 5 is the best fifth; and the class they make."""
 
     r: int | None
@@ -124,14 +125,14 @@ class RfmView(msgspec.Struct, frozen=True):
     standing: RungView | None
 
 
-class InterestView(msgspec.Struct, frozen=True):
+class InterestView(msgspec.Struct, frozen=True, gc=False):
     """One name, and how much interest it drew lately."""
 
     name: str
     weight: float
 
 
-class ProfileView(msgspec.Struct, frozen=True, omit_defaults=True):
+class ProfileView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Everything Mien knows about one customer, at one moment, and how fresh it is."""
 
     id: str

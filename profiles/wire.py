@@ -16,7 +16,7 @@ ORIGINS: tuple[Origin, ...] = ("live", "sweep", "backfill", "reconcile", "merge"
 MAY_SEND: frozenset[Origin] = frozenset({"live", "sweep"})  #: origins whose transitions may reach a customer
 
 
-class Because(msgspec.Struct, frozen=True, omit_defaults=True):
+class Because(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One comparison that decided: ``spend_365d 512.40 >= 500.00``."""
 
     feature: str
