@@ -6,6 +6,7 @@ Knows: which parts there are and what each is made of.  Must not know: what any 
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import partial
 from typing import Final
 
@@ -113,6 +114,8 @@ class House:
             await self.reader()
         except Exception as error:
             log.warning("serving, but not ready", error=str(error)[:300])
+        gc.collect()
+        gc.freeze()  # what is there by now stays: to look through it for garbage takes longer than a hundred answers
 
     async def _open(self) -> None:
         if not self._settled:

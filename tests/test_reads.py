@@ -10,7 +10,8 @@ import pytest
 
 from api import express
 from profiles.clock import MINUTE, ManualClock
-from profiles.reader import CHECKPOINT_TTL, Reader
+from profiles.reader import CHECKPOINT_TTL, NAMELESS_TTL, Reader
+from profiles.store import keys
 from profiles.store.cluster import Cluster
 from profiles.store.registry import Registry
 from tests.api_shop import Shop, order, page, serving
@@ -175,3 +176,24 @@ def test_what_has_not_changed_is_not_worked_out_again(
         clock.advance(MINUTE)
         assert http.get("/v1/profiles/u-1", headers={"If-None-Match": tag}).status_code == 200
         assert put["view"] == 2
+
+
+def test_a_text_that_the_store_lost_is_not_asked_for_with_every_read_but_is_shown_once_it_is_back(
+    shop: Shop, reader: Reader, clock: ManualClock
+) -> None:
+    shop.tell(order("u-1", "o-1", 20, traits={"city": "上海"}))
+    kept: Any = shop.run(shop.client.hgetall(keys.NAMES))
+    shop.run(shop.client.delete(keys.NAMES))
+
+    for expected in (1, 0):
+        counted = Counted(shop)
+        found = shop.run(reader.profile("u-1"))
+        assert found is not None
+        assert str(found.features["city"]).startswith("#")
+        assert counted.asked()[1].get("hmget", 0) == expected
+
+    shop.run(shop.client.hset(keys.NAMES, mapping=kept))
+    clock.advance(NAMELESS_TTL + 1)
+    found = shop.run(reader.profile("u-1"))
+    assert found is not None
+    assert found.features["city"] == "上海"

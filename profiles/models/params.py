@@ -5,6 +5,7 @@ Knows: formulas.  Must not know: how they were learned (River is not needed to s
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -60,6 +61,7 @@ class Buying(NamedTuple):
 
 encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Params).decode
+_FIT: Final[deque[Params]] = deque(maxlen=4)  #: those that were checked last
 
 
 def decode(raw: bytes | str) -> Params:
@@ -77,7 +79,12 @@ def decode(raw: bytes | str) -> Params:
 
 
 def check(params: Params) -> None:
-    """Raises ModelMismatch: the params were made for another list of inputs, or are not all numbers."""
+    """Raises ModelMismatch: the params were made for another list of inputs, or are not all numbers.
+
+    Once for each: params do not change, and whoever scores asks again and again.
+    """
+    if any(each is params for each in _FIT):
+        return
     if params.inputs_hash != HASH or params.names != RAW:
         raise ModelMismatch(
             f"churn params {params.version} are for inputs {params.inputs_hash}, this code has {HASH}; "
@@ -89,6 +96,7 @@ def check(params: Params) -> None:
         or not np.isfinite([*np.concatenate(lists), params.intercept]).all()
     ):
         raise ModelMismatch(f"churn params {params.version} are damaged: a list is not {len(RAW)} finite numbers long")
+    _FIT.append(params)
 
 
 def score(params: Params, raw: Floats) -> Floats:
