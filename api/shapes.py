@@ -84,11 +84,24 @@ class SegmentModel(msgspec.Struct, frozen=True):
     seedings: int  #: how often centres were sought afresh; ids went on
 
 
+class VoiceModel(msgspec.Struct, frozen=True):
+    """What was learned of how customers write."""
+
+    version: int
+    source: str  #: ``stars`` while only stars count, ``model`` once texts are read
+    learned_until: int  #: newest rated text (ms)
+    positive: int  #: rated texts learned: 4 or 5 stars
+    negative: int  #: 1 or 2
+    undecided: int  #: 3: counted, not learned
+    quality: dict[str, dict[str, float | None]]  #: forecaster -> measure -> value over the latest rated texts
+
+
 class Learned(msgspec.Struct, frozen=True):
     """Everything that is learned from the stream."""
 
     churn: ChurnModel | None
     segments: SegmentModel | None
+    voice: VoiceModel | None
 
 
 class Timeline(msgspec.Struct, frozen=True):

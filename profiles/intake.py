@@ -20,6 +20,7 @@ from profiles.errors import Rejected
 from profiles.kinds import CALLS, CHANNELS, NAMES, Channel, Kind
 from profiles.measures import TRAITS
 from profiles.privacy import is_private, masked
+from profiles.said import SAID, said
 from profiles.stable import code_of, message_key
 
 EVENT_LIMIT: Final = 32 * 1024  #: bytes of one event, as in the Segment spec
@@ -110,7 +111,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     lines: tuple[tuple[int, int, int], ...] = ()  #: (category, brand, item) codes
     traits: tuple[tuple[int, int], ...] = ()  #: (trait, value)
     names: tuple[tuple[int, str], ...] = ()
-    patch: tuple[tuple[str, str | int | float | bool], ...] = ()  #: traits in words, private ones masked
+    patch: tuple[tuple[str, str | int | float | bool], ...] = ()  #: traits in words, private ones masked; ``said``
 
 
 _decode: Final = msgspec.json.Decoder(Message).decode
@@ -170,6 +171,7 @@ class Intake:
         names: dict[int, str] = {}
         lines = _lines(properties, names)
         traits, patch = _traits(message, names)
+        rating = _rating(properties) if kind is Kind.REVIEW else 0
         return Event(
             profile=profile,
             kind=kind,
@@ -177,7 +179,7 @@ class Intake:
             amount=self._amount(properties) if kind in _SPENDING else 0,
             quantity=_quantity(kind, properties),
             discount=self._money(properties.discount, properties.currency) if kind is Kind.ORDER else 0,
-            rating=_rating(properties) if kind is Kind.REVIEW else 0,
+            rating=rating,
             channel=_channel(message),
             key=_key(message, raw, claimed),
             order=code_of(str(properties.order_id))
@@ -186,7 +188,7 @@ class Intake:
             lines=lines,
             traits=traits,
             names=tuple(names.items()),
-            patch=patch,
+            patch=patch + said(kind, rating, raw),
         )
 
     def _time(self, message: Message, received: Millis) -> tuple[Millis | None, Millis]:
@@ -353,7 +355,7 @@ def _traits(
         value = _decode_raw(raw)
         if isinstance(value, str):
             value = value.strip()[:NAME_LIMIT]
-        if value is None or value == "" or isinstance(value, (list, dict)) or len(key) > NAME_LIMIT:
+        if value is None or value == "" or isinstance(value, (list, dict)) or len(key) > NAME_LIMIT or key == SAID:
             continue
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             continue  # no number that anything downstream could keep

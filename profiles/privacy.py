@@ -57,6 +57,15 @@ def _how(key: str, value: str) -> str | None:
     return "phone" if how is None and _PHONE.fullmatch(value) else how
 
 
+def without_addresses(text: str) -> str:
+    """A text with its e-mail addresses cut out.
+
+    >>> without_addresses("写信到 li.lei@example.com 吧")
+    '写信到   吧'
+    """
+    return _EMAIL.sub(" ", text) if "@" in text else text
+
+
 @lru_cache(maxsize=4096)
 def _named(key: str) -> str | None:
     return PRIVATE.get("".join(c for c in key.lower() if c.isalnum()))

@@ -22,7 +22,7 @@ from profiles.features import FEATURES
 from profiles.forecast import Forecast, forecast
 from profiles.layout import TABLES
 from profiles.measures import SESSION_PAUSE
-from profiles.models import segment_params
+from profiles.models import segment_params, voice_params
 from profiles.models.params import Params
 from profiles.models.paths import START, NextStep, Paths, next_step
 from profiles.models.paths import read as read_paths
@@ -31,18 +31,19 @@ from profiles.models.retention import read as read_retention
 from profiles.replay import stream_time
 from profiles.rules import RuleBook
 from profiles.settings import Settings
-from profiles.sidecar import read as read_sidecar
+from profiles.sidecar import traits
 from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.base import Checkpoint
 from profiles.store.client import abreast
-from profiles.store.models import CHURN, SEGMENTS, Models
+from profiles.store.models import CHURN, SEGMENTS, VOICE, Models
 from profiles.store.reads import ProfileReads
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
 from profiles.timeline import Note, decode, rules_of
 from profiles.view import Look, Outlook, ProfileView, Text, codes_in, view
+from profiles.voice import Voice, heard
 
 CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
 OUTLOOKS_KEPT = 10_000
@@ -139,6 +140,7 @@ class Reader:
         self._worlds = Worlds(registry, settings)
         self._churn = Models(registry, clock, CHURN)
         self._segments = Models(registry, clock, SEGMENTS)
+        self._voices = Models(registry, clock, VOICE)
         self._settings = settings
         self._clock = clock
         self._names: dict[int, str] = {}
@@ -167,7 +169,7 @@ class Reader:
             if len(self._outlooks) > OUTLOOKS_KEPT:
                 self._outlooks.popitem(last=False)
         await self._learn([row])
-        return view(found.profile, row, read_sidecar(found.side), found.now, found.lag, look, ahead)
+        return view(found.profile, row, traits(found.side), found.now, found.lag, look, ahead)
 
     async def profile(self, profile: str) -> ProfileView | None:
         """One customer in words, or None if nothing was ever heard of them."""
@@ -207,6 +209,15 @@ class Reader:
             return None
         world = await self._worlds.world(found.rules, found.cuts)
         return forecast(found.profile, found.row, found.now, world, params, await self._segments.serving())
+
+    async def voice_model(self) -> voice_params.Params | None:
+        """What was learned of how customers write; None before the first rated text."""
+        return await self._voices.serving()
+
+    async def voice(self, found: Found) -> Voice:
+        """What is heard of a customer; their latest text is read with the live model, if it is ready."""
+        world = await self._worlds.world(found.rules, found.cuts)
+        return heard(found.profile, found.row, found.side, found.now, world, await self._voices.serving())
 
     async def paths(self) -> Paths:
         """How customers move from step to step, and where they leave."""

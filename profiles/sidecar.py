@@ -1,4 +1,4 @@
-"""What cannot be counted about a customer: traits in words, the latest of each.
+"""What cannot be counted about a customer: traits in words, the latest of each, and the latest text as hashed pieces.
 
 Knows: how patches merge, whatever their order.  Must not know: which traits exist.  Private traits arrive masked.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+
+from profiles.said import SAID, Said
+from profiles.said import read as read_said
 
 Value = str | int | float | bool
 Patch = tuple[tuple[str, Value], ...]
@@ -22,6 +25,18 @@ def read(blob: bytes | None) -> dict[str, tuple[int, Value]]:
     return _decode(blob) if blob else {}
 
 
+def traits(blob: bytes | None) -> dict[str, Value]:
+    """The traits alone, by name: what may be shown."""
+    return {name: value for name, (_, value) in sorted(read(blob).items()) if name != SAID}
+
+
+def latest(blob: bytes | None) -> tuple[int, Said] | None:
+    """When a customer last put something into words, and what of it is kept; None if they never did."""
+    time, value = read(blob).get(SAID, (0, None))
+    found = read_said(value)
+    return None if found is None else (time, found)
+
+
 def patched(blob: bytes | None, patches: list[tuple[int, Patch]]) -> bytes:
     """The sidecar after ``patches`` (time, traits): of each trait the latest value, at equal times the larger text.
 
@@ -29,15 +44,15 @@ def patched(blob: bytes | None, patches: list[tuple[int, Patch]]) -> bytes:
     >>> patched(None, [late, early]) == patched(patched(None, [early]), [late])
     True
     """
-    traits = read(blob)
+    kept = read(blob)
     for time, patch in patches:
         for name, value in patch:
-            known = traits.get(name)
+            known = kept.get(name)
             if known is None or _rank(time, value) > _rank(*known):
-                traits[name] = (time, value)
-    if len(traits) > TRAITS_KEPT:
-        traits = dict(sorted(traits.items(), key=lambda item: (-item[1][0], item[0]))[:TRAITS_KEPT])
-    return _encode(traits)
+                kept[name] = (time, value)
+    if len(kept) > TRAITS_KEPT:
+        kept = dict(sorted(kept.items(), key=lambda item: (-item[1][0], item[0]))[:TRAITS_KEPT])
+    return _encode(kept)
 
 
 def _rank(time: int, value: Value) -> tuple[int, str, str]:

@@ -20,6 +20,7 @@ from profiles import census, timeline
 from profiles.clock import Int64s
 from profiles.codec import from_blobs, to_blobs
 from profiles.features import CUT_FEATURES, INDEX
+from profiles.grams import pack
 from profiles.inputs import Work
 from profiles.kernels.advance import World, advance, elapse, renew
 from profiles.kernels.census import MOST
@@ -31,10 +32,12 @@ from profiles.models.churn_inputs import COLUMNS, RAW
 from profiles.models.params import Params
 from profiles.models.reasons import Reason, reasons
 from profiles.rules import RuleBook, Ruling
+from profiles.said import SAID, Said
+from profiles.said import read as read_said
 from profiles.sidecar import Patch, patched
 from profiles.stable import code_of
 from profiles.store.base import Commit, Entry, Message
-from profiles.wire import Candidate, Origin, Sample, Transition, encode
+from profiles.wire import Candidate, Opinion, Origin, Sample, Transition, encode
 
 TRANSITIONS: Final = "transitions"
 SAMPLES: Final = "samples"
@@ -102,9 +105,14 @@ class Step:
         jitter = np.array([code_of(profile) for profile in work.profiles], np.int64)
         count, start = len(work.events.row), 0
         applied = np.zeros(count, np.bool_)
-        while start < count:
-            start = advance(self._rows.state, work.events, start, jitter, self._world, self._changes, applied)
-            self._tell(origin)
+        opinions = _opinions(work)
+        for end in (*(e + 1 for e in opinions), count):
+            events = work.events._replace(row=work.events.row[:end])
+            while start < end:
+                start = advance(self._rows.state, events, start, jitter, self._world, self._changes, applied)
+                self._tell(origin)
+            if applied[end - 1 : end].any() and (said := opinions.get(end - 1)):
+                self._opinion(work, end - 1, said)
         new = int(np.count_nonzero(applied))
         self.applied += new
         self.duplicates += count - new
@@ -181,6 +189,13 @@ class Step:
         sample = Sample(self._bucket, self.seq, profile, at, seen)
         self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
 
+    def _opinion(self, work: Work, e: int, said: Said) -> None:
+        """After all that came before it, before all that comes: wherever the batch was cut."""
+        self.seq += 1
+        profile, at = work.profiles[work.events.row[e]], int(work.events.time[e])
+        opinion = Opinion(self._bucket, self.seq, profile, at, said.stars, pack(said.grams))
+        self._messages.append(Message(SAMPLES, profile.encode(), encode(opinion)))
+
     def _reasons(self, x: Floats) -> tuple[tuple[str, str], ...]:
         """What raises the risk most."""
         if self._model is None:
@@ -232,6 +247,12 @@ class Step:
             self._messages.append(Message(SAMPLES, profile.encode(), encode(lesson)))
         place = (event, AFTER) if event >= 0 else (-2 - event, BEFORE) if event < -1 else (-1, BEFORE)
         self._timeline.append((place, profile, timeline.encode(transition, self._book.words) or encoded))
+
+
+def _opinions(work: Work) -> dict[int, Said]:
+    """Of events that gave stars in so many words: what they said."""
+    found = ((e, read_said(dict(patch).get(SAID))) for e, patch in work.patches)
+    return {e: said for e, said in found if said is not None and said.stars}
 
 
 def _told(reason: Reason) -> tuple[str, str]:

@@ -229,7 +229,7 @@ class Look:
 def view(
     profile: str,
     row: Int64s,
-    traits: dict[str, tuple[int, Value]],
+    traits: dict[str, Value],
     now: int,
     lag_ms: int,
     look: Look,
@@ -252,7 +252,7 @@ def view(
         lag_ms=lag_ms,
         rules_version=look.book.version,
         params_version=look.cuts,
-        traits={name: traits[name][1] for name in sorted(traits)},
+        traits=traits,
         tags=tags,
         tier=tier,
         lifecycle=stage,

@@ -83,6 +83,17 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True, tag="candidate"):
     stake: float
 
 
+class Opinion(msgspec.Struct, frozen=True, array_like=True, tag="opinion"):
+    """A review that gave stars and said something, for the learner of voices; the words are hashed."""
+
+    bucket: int
+    seq: int
+    profile: str
+    at: int
+    stars: int
+    grams: str  #: ``profiles.grams.pack``
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """Why a record was refused; travels as headers of the dead letter, whose value is the record's raw bytes."""
 
@@ -96,5 +107,5 @@ class DeadLetter(msgspec.Struct, frozen=True):
 encode = msgspec.json.Encoder().encode
 decode_transition = msgspec.json.Decoder(Transition).decode
 
-Lesson: TypeAlias = Sample | Candidate  #: whatever the learners are told; each sort has its tag
+Lesson: TypeAlias = Sample | Candidate | Opinion  #: whatever the learners are told; each sort has its tag
 decode_lesson = msgspec.json.Decoder(Lesson).decode

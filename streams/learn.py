@@ -1,8 +1,8 @@
-"""The one learner: samples become cut points that every bucket decides with, the churn model and segments.
+"""The one learner: samples become cut points that every bucket decides with, the churn model and segments; rated texts voices.
 
 Knows: samples arrive once per (bucket, seq) or again after a crash; a version of cut points is published by telling every
-bucket in its own log, so what a bucket decides stays a function of its log; churn model and segments are for readers, who
-look them up.  What was published and how far samples were read is stored at the end of every week of the stream, in one write: a
+bucket in its own log, so what a bucket decides stays a function of its log; the models are for readers, who look
+them up.  What was published and how far samples were read is stored at the end of every week of the stream, in one write: a
 learner that dies reads the week again and comes to the same.
 Must not know: how anything is learned (``profiles.population``, ``profiles.models``).
 """
@@ -19,12 +19,12 @@ import structlog
 from profiles import inputs, population
 from profiles.clock import WEEK, system_clock
 from profiles.errors import ModelMismatch
-from profiles.models import churn, segments
+from profiles.models import churn, segments, voice
 from profiles.store import keys
-from profiles.store.models import CHURN, SEGMENTS, Models
+from profiles.store.models import CHURN, SEGMENTS, VOICE, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
-from profiles.wire import Sample, decode_lesson
+from profiles.wire import Lesson, Opinion, Sample, decode_lesson
 from streams import metrics
 from streams.quarantine import Sender
 from streams.topics import PROFILE_INPUTS
@@ -60,17 +60,21 @@ class Learner:
         self._alerts_a_day = alerts_a_day
         self._churn_models = Models(registry, system_clock, CHURN)
         self._segment_models = Models(registry, system_clock, SEGMENTS)
+        self._voice_models = Models(registry, system_clock, VOICE)
         self._memory: Memory | None = None
         self._churn = churn.zero(churn_days)
         self._segments = segments.zero()
+        self._voice = voice.zero()
+        self._heard: voice.Params | None = None  #: as published last
 
     async def open(self) -> Memory:
         """Where the learner stands, read from the store if it is not at hand."""
         if self._memory is None:
-            fields = ["state", "churn", "segments"]
-            stored, model, centres = await self._registry.client.hmget(keys.params(STATE), fields)
+            fields = ["state", "churn", "segments", "voice"]
+            stored, model, centres, voices = await self._registry.client.hmget(keys.params(STATE), fields)
             self._churn = self._restored(model)
             self._segments = _restored_segments(centres)
+            self._voice = _restored_voice(voices)
             self._memory = _decode_memory(stored) if stored else Memory()
         return self._memory
 
@@ -81,27 +85,28 @@ class Learner:
     async def handle(self, records: Sequence[Any]) -> int:
         """Learn from new samples; returns the version of the cut points published, or 0."""
         memory = await self.open()
-        samples = [(each.offset, decode_lesson(each.value)) for each in records if each.offset >= memory.next]
-        published, fresh = 0, list[Sample]()
-        for offset, sample in samples:
-            week = sample.at // WEEK
+        lessons = [(each.offset, decode_lesson(each.value)) for each in records if each.offset >= memory.next]
+        published, fresh = 0, list[Lesson]()
+        for offset, lesson in lessons:
+            week = memory.week if isinstance(lesson, Opinion) else lesson.at // WEEK  # opinions come when they were held
             if memory.week and week > memory.week:
                 self._learn(fresh)
                 fresh = []
                 published = await self._publish(memory, week) or published
             memory.next = offset + 1
-            if sample.seq <= memory.seen.get(sample.bucket, 0):
+            if lesson.seq <= memory.seen.get(lesson.bucket, 0):
                 continue
             memory.week = max(memory.week, week)
-            memory.seen[sample.bucket] = sample.seq
-            population.update(memory.counts, sample)
-            if isinstance(sample, Sample):
-                fresh.append(sample)
+            memory.seen[lesson.bucket] = lesson.seq
+            if not isinstance(lesson, Opinion):
+                population.update(memory.counts, lesson)
+            fresh.append(lesson)
         self._learn(fresh)
         return published
 
-    def _learn(self, samples: Sequence[Sample]) -> None:
-        if samples:
+    def _learn(self, lessons: Sequence[Lesson]) -> None:
+        voice.update(self._voice, [each for each in lessons if isinstance(each, Opinion)])
+        if samples := [each for each in lessons if isinstance(each, Sample)]:
             batch = churn.batch_of(samples)
             churn.update(self._churn, batch)
             segments.update(self._segments, batch)
@@ -132,6 +137,7 @@ class Learner:
             "state": msgspec.json.encode(memory),
             "churn": await asyncio.to_thread(churn.encode, self._churn),
             "segments": await asyncio.to_thread(segments.encode, self._segments),
+            "voice": await asyncio.to_thread(voice.encode, self._voice),
         }
         await self._registry.client.hset(keys.params(STATE), mapping=state)
         if cuts is None:
@@ -150,6 +156,11 @@ class Learner:
             _show(model)
         if (found := segments.read(self._segments, 0)) is not None:
             await self._segment_models.publish(found)
+        heard = voice.read(self._voice, 0)
+        if heard is not None and heard != self._heard:
+            await self._voice_models.publish(heard)
+            _show_voice(heard)
+            self._heard = heard
 
 
 def _restored_segments(stored: bytes | None) -> segments.Memory:
@@ -161,6 +172,15 @@ def _restored_segments(stored: bytes | None) -> segments.Memory:
         return segments.zero()
 
 
+def _restored_voice(stored: bytes | None) -> voice.Memory:
+    """The voices' state; a new one if there is none that fits."""
+    try:
+        return voice.zero() if stored is None else voice.decode(stored)
+    except ModelMismatch as mismatch:
+        log.warning("voices begin anew", why=str(mismatch))
+        return voice.zero()
+
+
 def _show(model: churn.Params) -> None:
     """What Prometheus is told of a model: its quality over the latest weeks of labels."""
     for forecaster, measures in model.metrics.items():
@@ -168,3 +188,11 @@ def _show(model: churn.Params) -> None:
             if value is not None:
                 metrics.MODEL.labels(forecaster, measure).set(value)
     metrics.MODEL_LABELS.set(model.samples)
+
+
+def _show_voice(model: voice.Params) -> None:
+    """The same of voices."""
+    for measure, value in model.metrics["served"].items():
+        if value is not None:
+            metrics.VOICE.labels(measure).set(value)
+    metrics.VOICE_LABELS.set(model.positive + model.negative)

@@ -30,4 +30,6 @@ BUCKETS = Gauge("mien_buckets_owned", "Buckets this worker writes.")
 MODEL = Gauge(
     "mien_churn_quality", "Quality of the churn forecasts over the latest weeks of labels.", ["forecaster", "measure"]
 )
+VOICE = Gauge("mien_voice_quality", "How well texts tell their stars, over the latest rated texts.", ["measure"])
+VOICE_LABELS = Gauge("mien_voice_labels", "Rated texts that were learned.")
 MODEL_LABELS = Gauge("mien_churn_labels", "Labels the churn model has learned.")

@@ -50,7 +50,7 @@ def test_before_anything_is_learned_there_is_no_model_and_no_outlook(
     shop: Shop, clock: ManualClock, http: httpx.Client
 ) -> None:
     regular(shop, clock, "u-1", 2)
-    assert http.get("/v1/models").json() == {"churn": None, "segments": None}
+    assert http.get("/v1/models").json() == {"churn": None, "segments": None, "voice": None}
     refused = http.get("/v1/profiles/u-1/churn")
     assert refused.status_code == 409
     assert refused.json()["code"] == "no_forecast"

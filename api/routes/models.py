@@ -1,4 +1,4 @@
-"""What was learned: the churn model with its quality, segments, and what they say of one customer.
+"""What was learned: the churn model with its quality, segments, voices, and what they say of one customer.
 
 Knows: paths, what an answer looks like.  Must not know: how a model is learned or asked.
 """
@@ -15,26 +15,33 @@ from api.openapi import refuses, shows
 from api.problems import Refusal
 from api.respond import ok
 from api.routes.profiles import ProfileId, customer
-from api.shapes import ChurnModel, Learned, ModelInput, SegmentLine, SegmentModel
+from api.shapes import ChurnModel, Learned, ModelInput, SegmentLine, SegmentModel, VoiceModel
 from profiles.forecast import Forecast
-from profiles.models import segment_params
+from profiles.models import segment_params, voice_params
 from profiles.models.churn_inputs import GROUPS, INPUTS
 from profiles.models.params import Params
+from profiles.voice import Voice
 
 router = APIRouter(tags=["models"], dependencies=[Depends(needs("read"))], responses=refuses(401, 403, 422, 503))
 
 
 @router.get("/v1/models", summary="What was learned, and how good it is", responses=shows(Learned, "The live models."))
 async def models(request: Request) -> Response:
-    """The churn model that serves: since when, on how many labels, and its quality over the latest weeks; and segments.
+    """The churn model that serves: since when, on how many labels, and its quality over the latest weeks; segments; and voices.
 
     Quality is prequential: each forecast was made before its label was known.  ``recency`` is the plain rule that ranks
     customers by their silence.  `churn` is null until the first week of the stream has ended, `segments` until enough customers
-    were sampled.
+    were sampled, `voice` until a review had both stars and a text.
     """
     reader = await house_of(request).reader()
-    serving, segments = await reader.churn_model(), await reader.segments()
-    return ok(Learned(_shown(serving) if serving else None, _segments(segments) if segments else None))
+    serving, segments, voice = await reader.churn_model(), await reader.segments(), await reader.voice_model()
+    return ok(
+        Learned(
+            _shown(serving) if serving else None,
+            _segments(segments) if segments else None,
+            _voice(voice) if voice else None,
+        )
+    )
 
 
 @router.get(
@@ -52,6 +59,20 @@ async def churn(request: Request, profile: ProfileId) -> Response:
     if told is None:
         raise Refusal(409, "no_forecast", "this customer has never ordered, or no model serves yet: see /v1/models")
     return ok(told)
+
+
+@router.get(
+    "/v1/profiles/{profile}/voice",
+    summary="What a customer lets the shop know",
+    responses=shows(Voice, "Stars, complaints, and how the latest text reads.") | refuses(400, 404),
+)
+async def voice(request: Request, profile: ProfileId) -> Response:
+    """Stars, complaints, contacts with service, and how the latest text reads by what the shop's own ratings taught.
+
+    Until enough was learned only stars count, and `because_zh` and `because_en` say so.
+    """
+    reader, found = await customer(request, profile)
+    return ok(await reader.voice(found))
 
 
 def _shown(params: Params) -> ChurnModel:
@@ -81,4 +102,16 @@ def _segments(params: segment_params.Params) -> SegmentModel:
         migration=params.migration,
         changed=params.changed,
         seedings=params.seedings,
+    )
+
+
+def _voice(params: voice_params.Params) -> VoiceModel:
+    return VoiceModel(
+        version=params.version,
+        source="model" if params.ready else "stars",
+        learned_until=params.until,
+        positive=params.positive,
+        negative=params.negative,
+        undecided=params.undecided,
+        quality=params.metrics,
     )

@@ -18,6 +18,7 @@ from profiles.clock import DAY, NEVER, zone
 from profiles.codec import from_blobs, to_blobs
 from profiles.errors import LayoutError, Rejected
 from profiles.features import FEATURES, factors
+from profiles.grams import KEPT, unpack
 from profiles.inputs import Work
 from profiles.intake import EVENT_LIMIT, ID_LIMIT, Event, Intake
 from profiles.kernels.derive import derive
@@ -31,7 +32,7 @@ from profiles.sidecar import read as read_sidecar
 from profiles.step import SAMPLES, TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
 from profiles.timeline import decode
-from profiles.wire import decode_lesson, decode_transition
+from profiles.wire import Sample, decode_lesson, decode_transition
 from tests.fuzz.values import NOW
 from tests.laws.machine import world_of
 
@@ -158,7 +159,12 @@ class Judge:
             self.tally.transitions += 1
         else:
             assert topic == SAMPLES
-            assert all(math.isfinite(seen) for seen in decode_lesson(value).features.values())
+            lesson = decode_lesson(value)
+            if isinstance(lesson, Sample):
+                assert all(math.isfinite(seen) for seen in lesson.features.values())
+            else:
+                assert 1 <= lesson.stars <= 5
+                assert 0 < len(unpack(lesson.grams)) <= KEPT
 
 
 def _gathered(events: list[Event]) -> Work:
