@@ -106,7 +106,7 @@ class Step:
         count, start = len(work.events.row), 0
         applied = np.zeros(count, np.bool_)
         opinions = _opinions(work)
-        for end in (*(e + 1 for e in opinions), count):
+        for end in sorted({*(e + 1 for e in opinions), count}):
             events = work.events._replace(row=work.events.row[:end])
             while start < end:
                 start = advance(self._rows.state, events, start, jitter, self._world, self._changes, applied)

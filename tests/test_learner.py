@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ from kafka import KafkaConsumer, TopicPartition
 from profiles import inputs
 from profiles.clock import WEEK, system_clock
 from profiles.errors import MienError
-from profiles.models import churn, segment_params, segments
+from profiles.models import churn, segment_params, segments, voice, voice_params
 from profiles.models import params as published
 from profiles.models.churn import Batch
 from profiles.models.churn_inputs import RAW
@@ -23,14 +24,15 @@ from profiles.population import Cuts
 from profiles.settings import load
 from profiles.store import keys
 from profiles.store.client import connect
-from profiles.store.models import CHURN, KEPT_MS, SEGMENTS, Models
+from profiles.store.models import CHURN, KEPT_MS, SEGMENTS, VOICE, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
-from profiles.wire import Sample, encode
+from profiles.wire import Opinion, Sample, decode_lesson, encode
 from streams.commands import models as commands
 from streams.learn import STATE, Learner
 from streams.topics import PROFILE_INPUTS, provision
 from tests.models.shop import HORIZON, samples
+from tests.models.test_voice import LOG as OPINIONS
 
 
 @dataclass
@@ -74,7 +76,7 @@ def core(records: Sequence[Record]) -> churn.Params | None:
     return churn.read(memory, 0)
 
 
-P = TypeVar("P", churn.Params, segments.Params)
+P = TypeVar("P", churn.Params, segments.Params, voice.Params)
 
 
 def alike(one: P | None, other: P | None) -> bool:
@@ -105,6 +107,29 @@ async def live_segments(registry: Registry) -> segments.Params | None:
     if not version:
         return None
     return segment_params.decode(await registry.document(keys.params(SEGMENTS.name), version))
+
+
+async def live_voice(registry: Registry) -> voice.Params | None:
+    version = await registry.live(keys.params(VOICE.name))
+    return voice_params.decode(await registry.document(keys.params(VOICE.name), version)) if version else None
+
+
+def with_opinions(records: Sequence[Record]) -> list[Record]:
+    """Rated texts between the samples, of another bucket: two after each of the first ones."""
+    values, said = list[bytes](), iter(OPINIONS)
+    for record in records:
+        values += [record.value, *(encode(msgspec.structs.replace(each, bucket=1)) for each in islice(said, 2))]
+    return [Record(offset, value) for offset, value in enumerate(values)]
+
+
+def core_voice(records: Sequence[Record]) -> voice.Params | None:
+    """What the core alone makes of the rated texts that came before the last week's first sample."""
+    told = [decode_lesson(each.value) for each in records]
+    last = max(each.at for each in told if isinstance(each, Sample)) // WEEK
+    end = next(i for i, each in enumerate(told) if isinstance(each, Sample) and each.at // WEEK == last)
+    memory = voice.zero()
+    voice.update(memory, [each for each in told[:end] if isinstance(each, Opinion)])
+    return voice.read(memory, 0)
 
 
 def core_segments(records: Sequence[Record]) -> segments.Params | None:
@@ -297,5 +322,60 @@ def test_a_state_of_segments_that_does_not_fit_begins_anew_and_the_churn_model_g
         stored, model = await registry.client.hmget(keys.params(STATE), ["segments", "churn"])
         assert segments.decode(stored).served is None
         assert churn.decode(model).logistic.state().samples > 0
+
+    run(redis_url, story)
+
+
+# --- voices ------------------------------------------------------------------------------------------------------------
+
+SPOKEN = with_opinions(LOG)
+
+
+def test_rated_texts_among_the_samples_are_learned_and_the_rest_is_as_without_them(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        one = learner()
+        for start in range(0, len(SPOKEN), 333):
+            await one.handle(SPOKEN[start : start + 333])
+        found = await live_voice(registry)
+        assert alike(found, core_voice(SPOKEN))
+        assert found is not None
+        assert found.ready
+        assert alike(await live(registry), core(LOG))
+        assert alike(await live_segments(registry), core_segments(LOG))
+
+    run(redis_url, story)
+
+
+def test_a_learner_that_dies_anywhere_has_read_every_text_once(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        rng, place = np.random.default_rng(6), 0
+        while place < len(SPOKEN):
+            one = learner()
+            place = (await one.open()).next
+            some = SPOKEN[place : place + int(rng.integers(300, 2000))]
+            await one.handle([Record(each.offset, each.value) for each in some for _ in range(2)])
+            place = max(place, (await one.open()).next)
+        assert alike(await live_voice(registry), core_voice(SPOKEN))
+
+    run(redis_url, story)
+
+
+def test_weeks_in_which_nobody_rated_publish_no_new_voice(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        await learner().handle(SPOKEN)
+        voices, models = await registry.last(keys.params(VOICE.name)), await registry.last(keys.params(CHURN.name))
+        assert 0 < voices < models
+
+    run(redis_url, story)
+
+
+def test_a_state_of_voices_that_does_not_fit_begins_anew(redis_url: str) -> None:
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        await learner().handle(SPOKEN[: len(SPOKEN) // 2])
+        await registry.client.hset(keys.params(STATE), "voice", b"another shape")
+        one = learner()
+        await one.handle(SPOKEN[(await one.open()).next :])
+        stored = await registry.client.hget(keys.params(STATE), "voice")
+        assert voice.decode(stored).positive < len(OPINIONS)
 
     run(redis_url, story)

@@ -21,6 +21,8 @@ from profiles.kernels.merge import merge
 from profiles.kinds import Channel, Kind
 from profiles.layout import LAYOUT, TABLES
 from profiles.measures import INTERESTS, TRAITS
+from profiles.said import SAID, SPOKEN, Said, written
+from profiles.sidecar import Patch
 from profiles.stable import code_of, message_key
 
 END: Final = 1_767_225_600_000  #: 2026-01-01 in UTC; lives are lived in the years before
@@ -82,6 +84,9 @@ def _event(
 ) -> Event:
     amount, quantity, discount, rating = numbers
     spends = kind in (Kind.ORDER, Kind.REFUND, Kind.CANCEL)
+    words: Patch = ()
+    if kind in SPOKEN:
+        words = ((SAID, written(Said(kind, rating if kind is Kind.REVIEW else 0, (quantity, 10 + discount)))),)
     return Event(
         profile="hh-1",
         kind=kind,
@@ -94,7 +99,7 @@ def _event(
         order=order if kind is Kind.ORDER else 0,
         lines=lines,
         traits=traits,
-        patch=tuple((list(TRAITS)[trait], value) for trait, value in traits),
+        patch=(*((list(TRAITS)[trait], value) for trait, value in traits), *words),
     )
 
 
