@@ -9,11 +9,12 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     features                            the data dictionary: what can be read
     kernels/                            the loops over slots: fold, merge, derive, decide, horizon, advance, pack
     census                              names of the counts that all customers make together: steps, returns
+    privacy -> grams -> said            what somebody wrote, as hashed pieces
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened
     packing                             matrices as bytes that travel, many at once
     models/                             what is learned from samples and how to score with it; what counts say of paths and returns
     population                          what decides besides rules: cut points of all customers together, the churn model
-    privacy -> intake -> inputs         from an app's record to columns of events
+    intake -> inputs                    from an app's record to columns of events
     quarantine                          an event that cannot be worked with is cut out of its batch
     replay                              history in the order it happened, whatever order it arrives in
     alerts deliveries reasons           what happens when a transition is somebody's business
@@ -21,6 +22,6 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
     step                                one batch of one bucket: all updates go through here
-    view forecast -> reader             a profile as people read it, and what the model says of it
+    view forecast voice -> reader       a profile as people read it, and what the models say of it
     verify/                             the judge: everything recomputed from the log and laid beside what is stored
 """

@@ -35,7 +35,7 @@ KINDS: Final = {
     Kind.SERVICE: ("咨询", "message"),
 }
 _ASKED: Final = ("reviews", "rated_reviews", "mean_stars", "complaints", "service_contacts")
-_WANTED: Final = np.array([INDEX[name] for name in _ASKED], np.int64)
+_ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -73,8 +73,8 @@ Line = tuple[str, str]  #: the same in Chinese and English
 def heard(profile: str, row: Int64s, side: bytes | None, now: Millis, world: World, params: Params | None) -> Voice:
     """What is heard of a customer at ``now``; ``params`` are the live ones, if anything was ever learned."""
     x = np.full(len(FEATURES), np.nan)
-    derive(row, now, offset_at(now, world.since, world.offset), _WANTED, world.factor, world.people, x)
-    told = dict(zip(_ASKED, x[_WANTED].tolist(), strict=True))
+    derive(row, now, offset_at(now, world.since, world.offset), _ALL, world.factor, world.people, x)
+    told = {name: x.item(INDEX[name]) for name in _ASKED}
     counts = {name: int(told[name]) for name in _ASKED if name != "mean_stars"}
     stars = round(told["mean_stars"], 2) if counts["rated_reviews"] else None
     words = _words(side, params)

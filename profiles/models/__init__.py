@@ -1,4 +1,4 @@
-"""Models that learn from the stream, as pure values: churn, lifetime value, segments, how good they are and why they say so.
+"""Models that learn from the stream, as pure values: churn, lifetime value, segments, voices, how good they are and why they say so.
 
     churn_inputs            which features a churn model sees, and how
     quality                 exact measures of a forecast
@@ -13,6 +13,7 @@
     segment_params          segments as published, and how anybody finds a customer's
     portraits               what segments are called
     segments                the segment learner: samples in, segments out
+    voice_params voice      how texts tell their stars: as published, and the learner
     whatif                  features after one more order, one visit, ten more silent days
     paths                   counts of steps as a Markov chain: where orders come from, where customers leave
     retention               counts of returns as a cohort table
