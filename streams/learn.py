@@ -88,7 +88,7 @@ class Learner:
         lessons = [(each.offset, decode_lesson(each.value)) for each in records if each.offset >= memory.next]
         published, fresh = 0, list[Lesson]()
         for offset, lesson in lessons:
-            week = memory.week if isinstance(lesson, Opinion) else lesson.at // WEEK  # opinions come when they were held
+            week = memory.week if isinstance(lesson, Opinion) else lesson.at // WEEK  # an opinion may be told late
             if memory.week and week > memory.week:
                 self._learn(fresh)
                 fresh = []
