@@ -32,7 +32,7 @@ from profiles.sidecar import read as read_sidecar
 from profiles.step import SAMPLES, TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
 from profiles.timeline import decode
-from profiles.wire import Sample, decode_lesson, decode_transition
+from profiles.wire import Candidate, Sample, decode_lesson, decode_transition
 from tests.fuzz.values import NOW
 from tests.laws.machine import world_of
 
@@ -162,6 +162,8 @@ class Judge:
             lesson = decode_lesson(value)
             if isinstance(lesson, Sample):
                 assert all(math.isfinite(seen) for seen in lesson.features.values())
+            elif isinstance(lesson, Candidate):
+                assert math.isfinite(lesson.stake)
             else:
                 assert 1 <= lesson.stars <= 5
                 assert 0 < len(unpack(lesson.grams)) <= KEPT
