@@ -388,7 +388,9 @@ class Reader:
         world, book = await self._worlds.world(rules, cuts), await self._worlds.book(rules)
         while len(self._looks) >= LOOKS_KEPT:
             del self._looks[next(iter(self._looks))]
-        made = self._looks[rules, cuts] = Look(world, book, self._names.get, self._settings.currency, cuts)
+        made = self._looks[rules, cuts] = Look(
+            world, book, self._names.get, self._settings.currency, cuts, await self._worlds.model(cuts)
+        )
         return made
 
     async def _live_book(self) -> RuleBook:

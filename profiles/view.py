@@ -25,6 +25,7 @@ from profiles.kernels.horizon import offset_at
 from profiles.kernels.rings import MONTH, decayed_counts
 from profiles.kinds import Kind
 from profiles.layout import CART_FIELDS, INTEREST_FIELDS, LADDERS, TABLES, TAGS
+from profiles.models.params import Params
 from profiles.operators import Op
 from profiles.rules import Label, RuleBook, Standing
 from profiles.sidecar import Value
@@ -111,7 +112,7 @@ class RiskView(msgspec.Struct, frozen=True, gc=False):
 
     probability: float
     band: str  #: low, medium, high
-    source: str  #: baseline, blend or model
+    source: str  #: baseline, bgnbd or blend; the churn model says more at /churn
     version: int
     reasons: tuple[Reason, ...]
 
@@ -204,12 +205,16 @@ class Look:
     Not for two threads at once: what silence will do is worked out in one place.
     """
 
-    def __init__(self, world: World, book: RuleBook, names: Names, currency: str, cuts: int) -> None:
+    def __init__(
+        self, world: World, book: RuleBook, names: Names, currency: str, cuts: int, model: Params | None = None
+    ) -> None:
+        """``model``: the churn model in ``world``, None while the rule of thumb serves."""
         self.world = world
         self.book = book
         self.names = names
         self.currency = currency
         self.cuts = cuts  #: version of the params
+        self.model = model
         self.faces = Faces(book)
         self._room = room_for(ROOM, world.rules)
 
@@ -257,7 +262,7 @@ def view(
         tier=tier,
         lifecycle=stage,
         rfm=RfmView(_whole(x, "r_score"), _whole(x, "f_score"), _whole(x, "m_score"), rfm),
-        risk=_risk(x),
+        risk=_risk(x, look.model),
         action=_action(tier, tags),
         features=features,
         interests=_interests(row, (now + offset) // MONTH, look.names),
@@ -306,7 +311,7 @@ def _action(tier: RungView | None, tags: tuple[TagView, ...]) -> Text | None:
     return next((tag.action for tag in tags if tag.action is not None), None)
 
 
-def _risk(x: Floats) -> RiskView | None:
+def _risk(x: Floats, model: Params | None) -> RiskView | None:
     probability = x.item(_RISK)
     if isnan(probability):
         return None
@@ -320,7 +325,8 @@ def _risk(x: Floats) -> RiskView | None:
         facts={"days_since_order": round(silent, 2), "usual_gap_days": round(usual, 2), "overdue": round(overdue, 2)},
     )
     band = "high" if probability >= 0.6 else "medium" if probability >= 0.3 else "low"
-    return RiskView(round(probability, 4), band, "baseline", 0, (reason,))
+    source, version = ("baseline", 0) if model is None else (model.source, model.version)
+    return RiskView(round(probability, 4), band, source, version, (reason,))
 
 
 def _features(x: Floats, names: Names) -> dict[str, float | str | None]:
