@@ -28,16 +28,16 @@ from profiles.kernels.decide import Bools, Changes, Rules
 from profiles.kernels.derive import Floats
 from profiles.kinds import Kind
 from profiles.layout import TABLES, Layout
+from profiles.lessons import Lessons
 from profiles.models.churn_inputs import COLUMNS, RAW
 from profiles.models.params import Params
 from profiles.models.reasons import Reason, reasons
 from profiles.rules import RuleBook, Ruling
-from profiles.said import SAID, Said
-from profiles.said import read as read_said
+from profiles.said import Said
 from profiles.sidecar import Patch, patched
 from profiles.stable import code_of
 from profiles.store.base import Commit, Entry, Message
-from profiles.wire import Candidate, Opinion, Origin, Sample, Transition, encode
+from profiles.wire import Basket, Candidate, Opinion, Origin, Sample, Transition, encode
 
 TRANSITIONS: Final = "transitions"
 SAMPLES: Final = "samples"
@@ -105,14 +105,12 @@ class Step:
         jitter = np.array([code_of(profile) for profile in work.profiles], np.int64)
         count, start = len(work.events.row), 0
         applied = np.zeros(count, np.bool_)
-        opinions = _opinions(work)
-        for end in sorted({*(e + 1 for e in opinions), count}):
-            events = work.events._replace(row=work.events.row[:end])
-            while start < end:
-                start = advance(self._rows.state, events, start, jitter, self._world, self._changes, applied)
-                self._tell(origin)
-            if applied[end - 1 : end].any() and (said := opinions.get(end - 1)):
-                self._opinion(work, end - 1, said)
+        lessons = Lessons(work, self._rows.state, applied)
+        while start < count:
+            part = lessons.part(start)
+            start = advance(self._rows.state, part, start, jitter, self._world, self._changes, applied)
+            self._tell(origin, lessons)
+            self._teach(lessons, start)
         new = int(np.count_nonzero(applied))
         self.applied += new
         self.duplicates += count - new
@@ -168,19 +166,39 @@ class Step:
             note = timeline.encode_moment(time, kind, int(events.amount[e]), int(events.key[e]))
             self._timeline.append(((e, MOMENT), work.profiles[events.row[e]], note))
 
-    def _tell(self, origin: Origin) -> None:
-        """Turn notes into messages, memberships and timeline entries, in the order they were made; empties them."""
+    def _tell(self, origin: Origin, lessons: Lessons | None = None) -> None:
+        """Turn notes into messages, memberships and timeline entries, in the order they were made; empties them.
+
+        A lesson of an event comes after what the event changed and before anything later.
+        """
         changes, told = self._changes, 0
         notes, samples, counted = changes.used.tolist()
         self._census.update(changes.census[:counted].tolist())
-        what = changes.what[:notes].tolist()
+        what, waits = changes.what[:notes].tolist(), bool(lessons)
         for i, (row, at, until) in enumerate([*changes.samples[:samples].tolist(), (-1, 0, notes)]):
             for j in range(told, until):
+                if waits:
+                    event = what[j][1]
+                    self._teach(lessons, event if event >= 0 else -2 - event)
                 self._transition(what[j], changes.features[j], origin)
             told = until
             if row >= 0:
+                self._teach(lessons, lessons.place(row, at) if lessons else 0)
                 self._sample(row, at, changes.sample_features[i])
         changes.used[:] = 0
+
+    def _teach(self, lessons: Lessons | None, before: int) -> None:
+        """Tell the lessons of events earlier than that one."""
+        while lessons is not None and lessons.next < before:
+            if (told := lessons.take()) is not None:
+                self.seq += 1
+                profile, at, taught = told
+                lesson: Basket | Opinion
+                if isinstance(taught, Said):
+                    lesson = Opinion(self._bucket, self.seq, profile, at, taught.stars, pack(taught.grams))
+                else:
+                    lesson = Basket(self._bucket, self.seq, profile, at, *taught)
+                self._messages.append(Message(SAMPLES, profile.encode(), encode(lesson)))
 
     def _sample(self, r: int, at: int, x: Floats) -> None:
         self.seq += 1
@@ -188,13 +206,6 @@ class Step:
         seen = {name: round(value, EXACT) for name, i in _SAMPLED if (value := x.item(i)) == value}
         sample = Sample(self._bucket, self.seq, profile, at, seen)
         self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
-
-    def _opinion(self, work: Work, e: int, said: Said) -> None:
-        """After all that came before it, before all that comes: wherever the batch was cut."""
-        self.seq += 1
-        profile, at = work.profiles[work.events.row[e]], int(work.events.time[e])
-        opinion = Opinion(self._bucket, self.seq, profile, at, said.stars, pack(said.grams))
-        self._messages.append(Message(SAMPLES, profile.encode(), encode(opinion)))
 
     def _reasons(self, x: Floats) -> tuple[tuple[str, str], ...]:
         """What raises the risk most."""
@@ -247,12 +258,6 @@ class Step:
             self._messages.append(Message(SAMPLES, profile.encode(), encode(lesson)))
         place = (event, AFTER) if event >= 0 else (-2 - event, BEFORE) if event < -1 else (-1, BEFORE)
         self._timeline.append((place, profile, timeline.encode(transition, self._book.words) or encoded))
-
-
-def _opinions(work: Work) -> dict[int, Said]:
-    """Of events that gave stars in so many words: what they said."""
-    found = ((e, read_said(dict(patch).get(SAID))) for e, patch in work.patches)
-    return {e: said for e, said in found if said is not None and said.stars}
 
 
 def _told(reason: Reason) -> tuple[str, str]:

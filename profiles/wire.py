@@ -94,6 +94,17 @@ class Opinion(msgspec.Struct, frozen=True, array_like=True, tag="opinion"):
     grams: str  #: ``profiles.grams.pack``
 
 
+class Basket(msgspec.Struct, frozen=True, array_like=True, tag="basket"):
+    """What one order holds, told when the order is counted: codes, each once, in the order of its lines."""
+
+    bucket: int
+    seq: int
+    profile: str
+    at: int  #: when the order was placed, as its first message says (ms)
+    items: tuple[int, ...]
+    categories: tuple[int, ...]
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """Why a record was refused; travels as headers of the dead letter, whose value is the record's raw bytes."""
 
@@ -107,5 +118,5 @@ class DeadLetter(msgspec.Struct, frozen=True):
 encode = msgspec.json.Encoder().encode
 decode_transition = msgspec.json.Decoder(Transition).decode
 
-Lesson: TypeAlias = Sample | Candidate | Opinion  #: whatever the learners are told; each sort has its tag
+Lesson: TypeAlias = Sample | Candidate | Opinion | Basket  #: whatever the learners are told; each sort has its tag
 decode_lesson = msgspec.json.Decoder(Lesson).decode

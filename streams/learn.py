@@ -1,8 +1,8 @@
-"""The one learner: samples become cut points that every bucket decides with, the churn model and segments; rated texts voices.
+"""The one learner: lessons become cut points that every bucket decides with, the churn model, segments, voices and baskets.
 
-Knows: samples arrive once per (bucket, seq) or again after a crash; a version of cut points is published by telling every
-bucket in its own log, so what a bucket decides stays a function of its log; the models are for readers, who look
-them up.  What was published and how far samples were read is stored at the end of every week of the stream, in one write: a
+Knows: lessons arrive once per (bucket, seq) or again after a crash; a version of cut points is published by telling every
+bucket in its own log, so what a bucket decides stays a function of its log; what else is learned is for readers, who
+look it up.  What was published and how far lessons were read is stored at the end of every week of the stream, in one write: a
 learner that dies reads the week again and comes to the same.
 Must not know: how anything is learned (``profiles.population``, ``profiles.models``).
 """
@@ -19,12 +19,12 @@ import structlog
 from profiles import inputs, population
 from profiles.clock import WEEK, system_clock
 from profiles.errors import ModelMismatch
-from profiles.models import churn, segments, voice
+from profiles.models import baskets, churn, segments, voice
 from profiles.store import keys
-from profiles.store.models import CHURN, SEGMENTS, VOICE, Models
+from profiles.store.models import BASKETS, CHURN, SEGMENTS, VOICE, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
-from profiles.wire import Lesson, Opinion, Sample, decode_lesson
+from profiles.wire import Basket, Lesson, Opinion, Sample, decode_lesson
 from streams import metrics
 from streams.quarantine import Sender
 from streams.topics import PROFILE_INPUTS
@@ -48,7 +48,7 @@ _decode_memory = msgspec.json.Decoder(Memory).decode
 
 
 class Learner:
-    """Learns from samples and publishes when a week of the stream has ended."""
+    """Learns from lessons and publishes when a week of the stream has ended."""
 
     def __init__(
         self, registry: Registry, sender: Sender, buckets: int, churn_days: int, alerts_a_day: int = 0
@@ -61,20 +61,23 @@ class Learner:
         self._churn_models = Models(registry, system_clock, CHURN)
         self._segment_models = Models(registry, system_clock, SEGMENTS)
         self._voice_models = Models(registry, system_clock, VOICE)
+        self._basket_models = Models(registry, system_clock, BASKETS)
         self._memory: Memory | None = None
         self._churn = churn.zero(churn_days)
         self._segments = segments.zero()
         self._voice = voice.zero()
         self._heard: voice.Params | None = None  #: as published last
+        self._baskets = baskets.zero()
 
     async def open(self) -> Memory:
         """Where the learner stands, read from the store if it is not at hand."""
         if self._memory is None:
-            fields = ["state", "churn", "segments", "voice"]
-            stored, model, centres, voices = await self._registry.client.hmget(keys.params(STATE), fields)
+            fields = ["state", "churn", "segments", "voice", "baskets"]
+            stored, model, centres, voices, counts = await self._registry.client.hmget(keys.params(STATE), fields)
             self._churn = self._restored(model)
             self._segments = _restored_segments(centres)
             self._voice = _restored_voice(voices)
+            self._baskets = _restored_baskets(counts)
             self._memory = _decode_memory(stored) if stored else Memory()
         return self._memory
 
@@ -83,12 +86,16 @@ class Learner:
         self._memory = None
 
     async def handle(self, records: Sequence[Any]) -> int:
-        """Learn from new samples; returns the version of the cut points published, or 0."""
+        """Learn from new lessons; returns the version of the cut points published, or 0.
+
+        Baskets do not end a week: a customer's order may come long before the silences of others are felt.
+        """
         memory = await self.open()
         lessons = [(each.offset, decode_lesson(each.value)) for each in records if each.offset >= memory.next]
         published, fresh = 0, list[Lesson]()
         for offset, lesson in lessons:
-            week = memory.week if isinstance(lesson, Opinion) else lesson.at // WEEK  # an opinion may be told late
+            timeless = isinstance(lesson, Opinion | Basket)  # they may be told late, and turn no week
+            week = memory.week if timeless else lesson.at // WEEK
             if memory.week and week > memory.week:
                 self._learn(fresh)
                 fresh = []
@@ -98,7 +105,7 @@ class Learner:
                 continue
             memory.week = max(memory.week, week)
             memory.seen[lesson.bucket] = lesson.seq
-            if not isinstance(lesson, Opinion):
+            if not isinstance(lesson, Opinion | Basket):
                 population.update(memory.counts, lesson)
             fresh.append(lesson)
         self._learn(fresh)
@@ -110,6 +117,7 @@ class Learner:
             batch = churn.batch_of(samples)
             churn.update(self._churn, batch)
             segments.update(self._segments, batch)
+        baskets.update(self._baskets, [each for each in lessons if isinstance(each, Basket)])
 
     def _restored(self, stored: bytes | None) -> churn.Memory:
         """The model's state; a new one if there is none that fits."""
@@ -138,6 +146,7 @@ class Learner:
             "churn": await asyncio.to_thread(churn.encode, self._churn),
             "segments": await asyncio.to_thread(segments.encode, self._segments),
             "voice": await asyncio.to_thread(voice.encode, self._voice),
+            "baskets": await asyncio.to_thread(baskets.encode, self._baskets),
         }
         await self._registry.client.hset(keys.params(STATE), mapping=state)
         if cuts is None:
@@ -161,6 +170,9 @@ class Learner:
             await self._voice_models.publish(heard)
             _show_voice(heard)
             self._heard = heard
+        await asyncio.to_thread(baskets.turn, self._baskets, week)
+        if (pairs := await asyncio.to_thread(baskets.read, self._baskets, 0)) is not None:
+            await self._basket_models.publish(pairs)
 
 
 def _restored_segments(stored: bytes | None) -> segments.Memory:
@@ -179,6 +191,15 @@ def _restored_voice(stored: bytes | None) -> voice.Memory:
     except ModelMismatch as mismatch:
         log.warning("voices begin anew", why=str(mismatch))
         return voice.zero()
+
+
+def _restored_baskets(stored: bytes | None) -> baskets.Memory:
+    """What was counted of baskets; nothing if there is nothing that fits."""
+    try:
+        return baskets.zero() if stored is None else baskets.decode(stored)
+    except ModelMismatch as mismatch:
+        log.warning("baskets begin anew", why=str(mismatch))
+        return baskets.zero()
 
 
 def _show(model: churn.Params) -> None:

@@ -97,7 +97,7 @@ def plan(settings: Settings) -> tuple[Topic, ...]:
         ),
         Topic(PROFILE_INPUTS, "inputs by bucket", many, 7, DEAD_LETTER_MAX_BYTES, True, "MIEN_BUCKETS"),
         Topic(TRANSITIONS, "tags, tiers, stages entered and left", many, 7, EVENT_MAX_BYTES, True, "MIEN_BUCKETS"),
-        Topic(SAMPLES, "feature vectors for the learner", 1, 7, EVENT_MAX_BYTES, True),
+        Topic(SAMPLES, "what the learner is told: feature vectors, baskets", 1, 7, EVENT_MAX_BYTES, True),
         Topic(DEAD_LETTERS, "records that could not be used, whole, and why", 1, 30, DEAD_LETTER_MAX_BYTES),
     )
 

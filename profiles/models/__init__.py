@@ -15,6 +15,10 @@
     segments                the segment learner: samples in, segments out
     voice_params voice      how texts tell their stars: as published, and the learner
     whatif                  features after one more order, one visit, ten more silent days
+    frequent                the frequent among very many, counted in bounded memory
+    basket_params basket_lines  rules of what is bought together: as published, and in words
+    baskets                 the basket learner: orders of several things in, rules out
+    suggestions             what a customer may buy next, and why
     paths                   counts of steps as a Markov chain: where orders come from, where customers leave
     retention               counts of returns as a cohort table
     reasons                 why a customer is at risk, in words, and what would change it

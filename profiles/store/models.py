@@ -15,13 +15,14 @@ import structlog
 
 from profiles.clock import SECOND, Clock
 from profiles.errors import ModelMismatch
+from profiles.models import basket_params as baskets
 from profiles.models import params as churn
 from profiles.models import segment_params as segments
 from profiles.models import voice_params as voices
 from profiles.store import keys
 from profiles.store.registry import Registry
 
-P = TypeVar("P", churn.Params, segments.Params, voices.Params)
+P = TypeVar("P", churn.Params, segments.Params, voices.Params, baskets.Params)
 
 KEPT_MS: Final = 10 * SECOND  #: a reader asks no more often whether there is a newer version
 
@@ -40,6 +41,7 @@ class Sort(Generic[P]):
 CHURN: Final[Sort[churn.Params]] = Sort("churn", churn.encode, churn.decode)
 SEGMENTS: Final[Sort[segments.Params]] = Sort("segments", segments.encode, segments.decode)
 VOICE: Final[Sort[voices.Params]] = Sort("voice", voices.encode, voices.decode)
+BASKETS: Final[Sort[baskets.Params]] = Sort("baskets", baskets.encode, baskets.decode)
 
 
 class Models(Generic[P]):

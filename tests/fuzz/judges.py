@@ -24,6 +24,7 @@ from profiles.intake import EVENT_LIMIT, ID_LIMIT, Event, Intake
 from profiles.kernels.derive import derive
 from profiles.kinds import Kind
 from profiles.layout import TABLES
+from profiles.lessons import FEWEST
 from profiles.population import Cuts, population
 from profiles.rules import RuleBook, assign_slots, compile_rules, load
 from profiles.rules.parts import SHIPPED
@@ -32,7 +33,7 @@ from profiles.sidecar import read as read_sidecar
 from profiles.step import SAMPLES, TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
 from profiles.timeline import decode
-from profiles.wire import Candidate, Sample, decode_lesson, decode_transition
+from profiles.wire import Candidate, Opinion, Sample, decode_lesson, decode_transition
 from tests.fuzz.values import NOW
 from tests.laws.machine import world_of
 
@@ -164,9 +165,11 @@ class Judge:
                 assert all(math.isfinite(seen) for seen in lesson.features.values())
             elif isinstance(lesson, Candidate):
                 assert math.isfinite(lesson.stake)
-            else:
+            elif isinstance(lesson, Opinion):
                 assert 1 <= lesson.stars <= 5
                 assert 0 < len(unpack(lesson.grams)) <= KEPT
+            else:
+                assert max(len(lesson.items), len(lesson.categories)) >= FEWEST
 
 
 def _gathered(events: list[Event]) -> Work:
