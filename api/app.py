@@ -19,7 +19,7 @@ from api.house import House
 from api.metrics import VERSION
 from api.openapi import describe
 from api.problems import Refusal, refuse, refuse_invalid, refuse_path
-from api.routes import alerts, health, insights, live, models, profiles, tags
+from api.routes import alerts, baskets, health, insights, live, models, profiles, tags
 from profiles.clock import Clock, system_clock
 from profiles.settings import Settings
 
@@ -56,6 +56,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         profiles.router,
         models.router,
         insights.router,
+        baskets.router,
         tags.router,
         alerts.router,
         live.profiles,

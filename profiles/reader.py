@@ -20,29 +20,34 @@ from profiles.codec import from_blobs
 from profiles.errors import MienError
 from profiles.features import FEATURES
 from profiles.forecast import Forecast, forecast
+from profiles.kernels.horizon import offset_at
+from profiles.kernels.rings import MONTH
 from profiles.layout import TABLES
 from profiles.measures import SESSION_PAUSE
 from profiles.models import segment_params, voice_params
+from profiles.models.basket_lines import Baskets, Measure, chosen, told
+from profiles.models.basket_params import SORTS, Of
 from profiles.models.params import Params
 from profiles.models.paths import START, NextStep, Paths, next_step
 from profiles.models.paths import read as read_paths
 from profiles.models.retention import Retention
 from profiles.models.retention import read as read_retention
+from profiles.models.suggestions import Known, Suggestions, reached, suggested
 from profiles.replay import stream_time
 from profiles.rules import RuleBook
 from profiles.settings import Settings
 from profiles.sidecar import traits
-from profiles.stable import bucket_of
+from profiles.stable import bucket_of, code_of
 from profiles.store import keys
 from profiles.store.base import Checkpoint
 from profiles.store.client import abreast
-from profiles.store.models import CHURN, SEGMENTS, VOICE, Models
+from profiles.store.models import BASKETS, CHURN, SEGMENTS, VOICE, Models
 from profiles.store.reads import ProfileReads
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
 from profiles.timeline import Note, decode, rules_of
-from profiles.view import Look, Outlook, ProfileView, Text, codes_in, view
+from profiles.view import Look, Outlook, ProfileView, Text, cart_of, carted, codes_in, interests_of, view
 from profiles.voice import Voice, heard
 
 CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
@@ -141,6 +146,7 @@ class Reader:
         self._churn = Models(registry, clock, CHURN)
         self._segments = Models(registry, clock, SEGMENTS)
         self._voices = Models(registry, clock, VOICE)
+        self._baskets = Models(registry, clock, BASKETS)
         self._settings = settings
         self._clock = clock
         self._names: dict[int, str] = {}
@@ -232,6 +238,23 @@ class Reader:
             chain = await self.paths()
             self._paths = now, chain
         return next_step(chain, step, at or None)
+
+    async def baskets(self, of: Of | None, name: str | None, sort: Measure, limit: int) -> Baskets:
+        """Rules of what is bought together, the greatest first; with ``name`` only those that speak of it."""
+        params = await self._baskets.serving()
+        rules = chosen(params, of, code_of(name.strip()) if name else None, sort, limit) if params else []
+        await self._learn_codes({code for _, rule in rules for code in (rule.bought, rule.also)})
+        return told(params, rules, self._names.get)
+
+    async def suggestions(self, found: Found) -> Suggestions:
+        """What a customer may buy next, by what is in the cart and drew interest lately."""
+        row, params = found.row, await self._baskets.serving()
+        world = await self._worlds.world(found.rules, found.cuts)
+        month = (found.now + offset_at(found.now, world.since, world.offset)) // MONTH
+        interests: dict[Of, dict[int, float]] = {of: interests_of(row, of, month) for of in SORTS}
+        known = Known(cart_of(row), interests, carted(row))
+        await self._learn_codes(reached(params, known) if params else set())
+        return suggested(found.profile, params, known, self._names.get)
 
     async def retention(self) -> Retention:
         """Cohorts by the week customers first came, and how many of them came back."""
@@ -362,7 +385,9 @@ class Reader:
 
     async def _learn(self, rows: Iterable[Int64s]) -> None:
         """The texts behind the codes of these rows.  Texts are stored before the profiles that need them."""
-        wanted = {code for row in rows for code in codes_in(row)}
+        await self._learn_codes({code for row in rows for code in codes_in(row)})
+
+    async def _learn_codes(self, wanted: set[int]) -> None:
         missing = wanted - self._names.keys()
         if not missing:
             return

@@ -8,7 +8,7 @@ to them is worked out on a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isnan
 from typing import Final
 
@@ -53,10 +53,11 @@ _INTERESTS: Final = tuple(
     for name, (first, entries) in zip(m.INTERESTS, TABLES.interests.tolist(), strict=True)
 )
 _INTERESTS_TO: Final = _INTERESTS_FROM + max(end for _, _, end in _INTERESTS)
+_CARTED: Final = [TABLES.cart + 1 + len(CART_FIELDS) * i for i in range(m.CART_KEPT)]
 #: slots that hold the code of a name
 _CODES: Final = np.array(
     [_INTERESTS_FROM + slot for _, start, end in _INTERESTS for slot in range(start, end, _FIELDS)]
-    + [TABLES.cart + 1 + len(CART_FIELDS) * i for i in range(m.CART_KEPT)]
+    + _CARTED
     + [TABLES.traits + 2 * i + 1 for i, numeric in enumerate(m.TRAITS.values()) if not numeric],
     np.int64,
 )
@@ -351,27 +352,44 @@ def _interests(row: Int64s, month: int, names: Names) -> dict[str, tuple[Interes
     out = {}
     slots = row[_INTERESTS_FROM:_INTERESTS_TO].tolist()
     for kind, start, end in _INTERESTS:
-        found = []
-        for code, then, counts in zip(
-            slots[start:end:3], slots[start + 1 : end : 3], slots[start + 2 : end : 3], strict=True
-        ):
-            worth = decayed_counts(then, counts, max(month, then)) / 4 if code else 0
-            if worth > 0:
-                found.append(InterestView(names(code) or f"#{code}", worth))
+        found = [InterestView(names(code) or f"#{code}", worth) for code, worth in _worth(slots[start:end], month)]
         found.sort(key=_heaviest)
         out[kind] = tuple(found)
     return out
+
+
+def interests_of(row: Int64s, name: str, month: int) -> dict[int, float]:
+    """Code -> how much interest it drew lately; ``month`` is the 30-day tile of now on the shop's clock."""
+    start, end = next((start, end) for kind, start, end in _INTERESTS if kind == name)
+    return dict(_worth(row[_INTERESTS_FROM + start : _INTERESTS_FROM + end].tolist(), month))
+
+
+def _worth(slots: list[int], month: int) -> Iterator[tuple[int, float]]:
+    for code, then, counts in zip(slots[::3], slots[1::3], slots[2::3], strict=True):
+        worth = decayed_counts(then, counts, max(month, then)) / 4 if code else 0
+        if worth > 0:
+            yield code, worth
 
 
 def _heaviest(interest: InterestView) -> tuple[float, str]:
     return -interest.weight, interest.name
 
 
-def _cart(row: Int64s, names: Names) -> tuple[str, ...]:
+def cart_of(row: Int64s) -> tuple[int, ...]:
+    """Codes of the products in the cart, the latest first."""
     emptied = row[TABLES.cart]
     entries = row[TABLES.cart + 1 : TABLES.cart + 1 + 3 * m.CART_KEPT].reshape(-1, 3).tolist()
     found = [(added, code) for code, added, gone in entries if added > gone and added > emptied]
-    return tuple(names(code) or f"#{code}" for _, code in sorted(found, reverse=True))
+    return tuple(code for _, code in sorted(found, reverse=True))
+
+
+def carted(row: Int64s) -> frozenset[int]:
+    """Codes of the products that went into the cart or out of it last, bought or not."""
+    return frozenset(row[_CARTED].tolist()) - {0}
+
+
+def _cart(row: Int64s, names: Names) -> tuple[str, ...]:
+    return tuple(names(code) or f"#{code}" for code in cart_of(row))
 
 
 def codes_in(row: Int64s) -> set[int]:
