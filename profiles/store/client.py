@@ -24,6 +24,7 @@ from profiles.store.address import WrongStore, address
 from profiles.store.cluster import Cluster, meant
 from profiles.store.reach import away
 from profiles.store.together import Together
+from profiles.store.written import in_c
 
 Client: TypeAlias = redis.asyncio.Redis | Cluster
 Blocking: TypeAlias = redis.Redis | RedisCluster
@@ -60,7 +61,10 @@ def connect(url: str, timeout: float = 5.0) -> Client:
     where = address(url)
     if where.cluster:
         return Cluster(where, timeout)
-    return Together.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=15)
+    client = Together.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=15)
+    pool: Any = client.connection_pool
+    pool.connection_class = in_c(pool.connection_class)
+    return client
 
 
 def blocking(url: str, timeout: float = 5.0) -> Blocking:

@@ -26,6 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from profiles.store.address import Address, WrongStore
 from profiles.store.reach import away
+from profiles.store.written import in_c
 
 RETRIES: Final = 3  #: of a command whose connection broke; the nodes are looked for before each
 R = TypeVar("R")
@@ -51,6 +52,7 @@ class Cluster(RedisCluster):
             super().__init__(startup_nodes=nodes, retry=retry, **{**bounds, **where.options})
         except TypeError as fault:
             raise WrongStore(f"MIEN_REDIS: {fault}; leave that option out") from None
+        self.connection_kwargs["connection_class"] = in_c(self.connection_kwargs["connection_class"])
         self._seeds = dict(self.nodes_manager.startup_nodes)
         self._failed: str | None = None  #: the node that did not answer last; it is asked last where the others are
 
