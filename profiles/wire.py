@@ -34,7 +34,7 @@ def _shown(part: float | str) -> str:
     return part if isinstance(part, str) else f"{part:.2f}".rstrip("0").rstrip(".")
 
 
-class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
+class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A tag was entered or left, or a customer moved on a ladder (stage, rfm, tier).
 
     ``bucket`` and ``seq`` identify it for ever: a reader that remembers the last ``seq`` of each bucket sees every
@@ -63,7 +63,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     stage: str | None = None
 
 
-class Sample(msgspec.Struct, frozen=True, array_like=True, tag="sample"):
+class Sample(msgspec.Struct, frozen=True, array_like=True, tag="sample", gc=False):
     """Some features of one customer, frozen at one moment, for the learners."""
 
     bucket: int

@@ -87,6 +87,7 @@ class RuleBook:
     every: dict[str, Rule]  #: the rule of every tag and every ``ladder.rung``
     phrases: tuple[Phrase, ...] = ()  #: as they were published with the rules; none: as they follow from the rules
     _bound: dict[bytes, dict[str, BoundRule]] = field(default_factory=dict, compare=False, repr=False)
+    _rulings: dict[tuple[int, int, int], Ruling] = field(default_factory=dict, compare=False, repr=False)
     _speakers: dict[tuple[Language, str], Speaker] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -136,6 +137,12 @@ class RuleBook:
 
     def ruling(self, what: int, before: int, after: int) -> Ruling:
         """A change as ``decide`` noted it, in names."""
+        known = self._rulings.get((what, before, after))
+        if known is None:
+            known = self._rulings[what, before, after] = self._ruling(what, before, after)
+        return known
+
+    def _ruling(self, what: int, before: int, after: int) -> Ruling:
         if what >= 0:
             return Ruling("tag", self._tag_names[what], "entered" if after == 1 else "left", None)
         ladder = LADDERS[-1 - what]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from profiles.features import FEATURES, INDEX, Feature
 from profiles.kernels.decide import Compare
 from profiles.rules.terms import Asks, Comparison, Every, Rule, Term
+from profiles.wire import Because
 
 Limits = Callable[[Comparison], float]  #: what a comparison compares with, as the kernels see it
 
@@ -41,6 +42,8 @@ class Asked:
     asked: str | None  #: the text that ``limit`` is the number of
     holds: Callable[[float, float], bool]
     measured: bool  #: there is a number to compare with, in the rule or in the population
+    true: dict[float, Because] = field(default_factory=dict)  #: what was said lately where it was true, by value
+    untrue: dict[float, Because] = field(default_factory=dict)  #: and where it was not
 
 
 @dataclass(frozen=True, slots=True, eq=False)

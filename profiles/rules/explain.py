@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,12 +30,12 @@ SIGNS: Final = {
     Compare.UNKNOWN: "is unknown",
     Compare.KNOWN: "is known",
 }
+REMEMBERED: Final = 256  #: reasons of one comparison that are kept
 HELD: Final = {True: "held", False: "not held"}
 _COUNTED: Final = frozenset({Op.LIFE, Op.WINDOW, Op.ACTIVE, Op.SESSIONS, Op.CART, Op.VARIETY, Op.TRAIT})
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One look at a customer: what a rule saw, or would see now.  ``RuleBook.seen`` makes it."""
 
     x: Floats  #: features over the whole catalogue
@@ -85,7 +84,7 @@ def kept(rule: BoundRule, seen: Seen) -> bool:
 def because_entered(rule: BoundRule, seen: Seen) -> tuple[Because, ...]:
     """Why it was entered; ``seen`` may know other tags only as they were a moment later."""
     found = _reasons(rule.enter, seen)
-    return found if found is not None else because(rule, replace(seen, trusting=True))
+    return found if found is not None else because(rule, seen._replace(trusting=True))
 
 
 def because_left(rule: BoundRule, seen: Seen) -> tuple[Because, ...]:
@@ -93,7 +92,7 @@ def because_left(rule: BoundRule, seen: Seen) -> tuple[Because, ...]:
     if rule.leave is None:
         return _refusals(rule.enter, seen)
     found = _reasons(rule.leave, seen)
-    return found if found is not None else _reasons(rule.leave, replace(seen, trusting=True)) or ()
+    return found if found is not None else _reasons(rule.leave, seen._replace(trusting=True)) or ()
 
 
 def missing(rule: BoundRule, seen: Seen) -> tuple[Gap, ...]:
@@ -124,7 +123,7 @@ def _phrases(leaf: Comparison | Asks) -> list[Phrase]:
 def _reasons(term: Bound, seen: Seen) -> tuple[Because, ...] | None:
     """The comparisons that make ``term`` true: all of an "every", the first true one of a "some"; None if it is not."""
     if isinstance(term, Asked):
-        return (_told(term, seen),) if term.holds(seen.x.item(term.index), term.limit) else None
+        return (_true(term, seen),) if term.holds(seen.x.item(term.index), term.limit) else None
     if isinstance(term, AllOf):
         parts: list[Because] = []
         for part in term.parts:
@@ -135,7 +134,7 @@ def _reasons(term: Bound, seen: Seen) -> tuple[Because, ...] | None:
         return tuple(parts) if term.plain else tuple(dict.fromkeys(parts))
     if isinstance(term, AnyOf):
         return next((found for part in term.parts if (found := _reasons(part, seen)) is not None), None)
-    return (_told(term, seen),) if seen.true(term) else None
+    return (Because(term.tag, HELD[term.held]),) if seen.true(term) else None
 
 
 def _refusals(term: Bound, seen: Seen) -> tuple[Because, ...]:
@@ -147,18 +146,29 @@ def _refusals(term: Bound, seen: Seen) -> tuple[Because, ...]:
         return (Because(term.tag, HELD[not term.held]),)
     if math.isnan(seen.number(term)) and term.compare is not Compare.KNOWN:
         return (Because(term.feature.name, SIGNS[Compare.UNKNOWN]),)
-    return (Because(term.feature.name, SIGNS[OPPOSITE[term.compare]], *_sides(term, seen)),)
+    return (_told(term, OPPOSITE[term.compare], term.untrue, seen),)
 
 
-def _told(term: Asked | Asks, seen: Seen) -> Because:
-    if isinstance(term, Asks):
-        return Because(term.tag, HELD[term.held])
-    return Because(term.feature.name, SIGNS[term.compare], *_sides(term, seen))
+def _true(term: Asked, seen: Seen) -> Because:
+    return _told(term, term.compare, term.true, seen)
 
 
-def _sides(term: Asked, seen: Seen) -> tuple[float | str | None, float | str | None]:
+def _told(term: Asked, compare: Compare, before: dict[float, Because], seen: Seen) -> Because:
+    """What is said of a value; six of seven are about the same few, so it is looked up among what was said ``before``."""
+    value = seen.x.item(term.index) + 0.0  # zero has one sign, whichever came first
+    told = before.get(value)
+    if told is None:
+        told = Because(term.feature.name, SIGNS[compare], *_sides(term, value, seen))
+        if term.feature.unit is not Unit.NAME and not math.isnan(value):  # a name is not the same in every look
+            if len(before) >= REMEMBERED:
+                before.clear()
+            before[value] = told
+    return told
+
+
+def _sides(term: Asked, value: float, seen: Seen) -> tuple[float | str | None, float | str | None]:
     """Value and limit the way people read them."""
-    feature, value = term.feature, seen.number(term)
+    feature = term.feature
     if feature.unit is Unit.NAME and term.asked is not None:
         return (term.asked if value == term.limit else _known(seen.name(feature, value), value)), term.asked
     if feature.unit is Unit.NAME:
@@ -184,7 +194,7 @@ def _gaps(term: Bound, seen: Seen) -> list[Gap]:
         return min(ways, key=_effort, default=[])
     if isinstance(term, Asks):
         return [Gap(term.tag, HELD[term.held])]
-    value, limit = _sides(term, seen)
+    value, limit = _sides(term, seen.number(term), seen)
     return [Gap(term.feature.name, SIGNS[term.compare], value, limit, _short(term, seen))]
 
 
