@@ -17,6 +17,7 @@ from profiles.errors import LayoutError
 from profiles.kernels.pack import WORST, pack_rows, unpack_rows
 from profiles.layout import LAYOUT, Layout
 
+AT_ONCE: Final = 256  #: rows packed into one piece of room, which has to do for the worst of them
 _MARK: Final = struct.Struct("<I")
 _TODAY: Final = _MARK.pack(LAYOUT.fingerprint)
 
@@ -29,10 +30,15 @@ def pack_matrix(state: Int64s, which: Int64s | None = None) -> tuple[bytes, Int6
     (2, [2, 2])
     """
     which = np.arange(len(state)) if which is None else which
-    out = np.empty(int(np.count_nonzero(state)) * WORST, np.uint8)
-    ends = np.zeros(len(which), np.int64)
-    pack_rows(np.ascontiguousarray(state), which, out, ends)
-    return out[: int(ends[-1]) if len(ends) else 0].tobytes(), ends
+    state, ends, pieces, at = np.ascontiguousarray(state), np.zeros(len(which), np.int64), [], 0
+    out = np.empty(min(len(which), AT_ONCE) * state.shape[1] * WORST, np.uint8)  # hardly any of it is ever touched
+    for start in range(0, len(which), AT_ONCE):
+        some = ends[start : start + AT_ONCE]
+        pack_rows(state, which[start : start + AT_ONCE], out, some)
+        pieces.append(out[: some[-1]].tobytes())
+        some += at
+        at = int(some[-1])
+    return b"".join(pieces), ends
 
 
 def unpack(data: bytes, ends: Int64s, width: int) -> Int64s:
