@@ -53,6 +53,7 @@ REASONS: Final = 3  #: most of an alert
 
 BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event itself, what it changed
 
+_STANDING: Final = TABLES.size - TABLES.facts  #: slots
 _RISK: Final = INDEX["risk"]
 _STAKE: Final = INDEX["at_stake"]
 _PRIORITY: Final = INDEX["rescue_priority"]
@@ -87,9 +88,9 @@ class Step:
         self._clock = clock
         self._model = model
         self._changes = room_for(min(ROOM, ROOM_LEAST + ROOM_EACH * len(rows.state)), world.rules)
-        self._before = rows.state[:, TABLES.version].copy()
-        self._told = np.empty_like(rows.state)  # standing as far as it has been told: rows may be further on
-        self._told[:, TABLES.facts :] = rows.state[:, TABLES.facts :]
+        self._versions, self._dues = rows.state[:, TABLES.version].copy(), rows.state[:, TABLES.due].copy()
+        self._told = np.empty(TABLES.facts + len(rows.state) * _STANDING, np.int64)  # rows may be further on
+        self._told[TABLES.facts :] = rows.state[:, TABLES.facts :].reshape(-1)
         self._messages: list[Message] = []
         self._held: list[tuple[str, str, bool]] = []
         self._counts: Counter[str] = Counter()
@@ -136,9 +137,10 @@ class Step:
 
     def commit(self, expect: int, fields: dict[str, int] | None = None) -> Commit:
         """Everything that changed, as one commit based on checkpoint version ``expect``."""
-        touched = np.flatnonzero(self._rows.state[:, TABLES.version] != self._before)
+        touched = np.flatnonzero(self._rows.state[:, TABLES.version] != self._versions)
         blobs = to_blobs(self._rows.state, touched)
-        dues = self._rows.state[touched, TABLES.due].tolist()
+        before, after = self._dues[touched].tolist(), self._rows.state[touched, TABLES.due].tolist()
+        dues = [new if new != old else None for old, new in zip(before, after, strict=True)]
         names = [self._rows.profiles[i] for i in touched.tolist()]
         self._timeline.sort(key=lambda note: note[0])
         return Commit(
@@ -214,9 +216,13 @@ class Step:
         raising = (each for each in reasons(self._model, x[COLUMNS]) if each.contribution > 0)
         return tuple(map(_told, islice(raising, REASONS)))
 
+    def _standing(self, r: int) -> Int64s:
+        """A row as far as it has been told; what stands where its facts would be means nothing."""
+        return self._told[r * _STANDING : r * _STANDING + TABLES.size]
+
     def _transition(self, what: list[int], x: Floats, origin: Origin) -> None:
         r, event, index, before, after, at = what
-        profile, row = self._rows.profiles[r], self._told[r]
+        profile, row = self._rows.profiles[r], self._standing(r)
         ruling: Ruling = self._book.ruling(index, before, after)
         because = self._book.because(index, before, after, x, row, self._world.people.cuts)
         if ruling.what == "tag":

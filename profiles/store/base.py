@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
     profile: str
     blob: bytes
-    due: int  #: when silence next changes something (ms)
+    due: int | None  #: when silence next changes something (ms); None: as it is stored
 
 
 class Message(NamedTuple):

@@ -1,55 +1,70 @@
 -- One batch of one bucket, all or nothing.  Key names and types: keys.py.
 --
 -- KEYS   1 checkpoint  2 due  3 counts  4 outbox, then in this order:
---        profiles, sidecars, timelines (one per entry), tags (one per change)
--- ARGV   1 version the work is based on   2 version it makes
---        3..9 how many: profiles, sidecars, timeline entries, tag changes, counts, checkpoint fields set, fields added
---        10 how many timeline entries are kept   11 outbox id ("" for none)   12 outbox payload
---        then: (blob, due, name) per profile; blob per sidecar; entry per timeline; (sign, name) per tag change;
---        (field, difference) per count; (field, value) per field set; (field, difference) per field added
+--        profiles, sidecars, timelines (one per customer), tags (one per tag and way)
+-- ARGV   1 version the work is based on   2 version it makes   3 how many timeline entries are kept
+--        4 outbox id ("" for none)   5 outbox payload   6 bytes: profiles, sidecars and timeline entries, each kind in
+--        the order of its keys, a customer's entries oldest first   7 in MessagePack, as its reader in Lua knows no
+--        bytes that are not text, a list of lists:
+--          profiles, sidecars       how long each is in the bytes
+--          timelines                how long each entry is, a list a customer
+--          dues                     moment, name, moment, name ...: of whom it changed
+--          tags                     in the order of their keys: 'SADD' or 'SREM', then names
+--          counts, fields, sums     name, value, name, value ...: counts to raise, checkpoint fields to set, to raise
+--        Values in it are texts, for a number of Lua has 53 bits.
 -- Returns {1, new version}, or {0, stored version} with nothing written.
 
-local version = tonumber(redis.call('HGET', KEYS[1], 'v') or '0')
+local call, AT_ONCE = redis.call, 1000 -- words after the key of one command: Lua's stack has room for 8 000
+
+local version = tonumber(call('HGET', KEYS[1], 'v') or '0')
 if version ~= tonumber(ARGV[1]) then
   return {0, version}
 end
 
-local profiles, sidecars, entries, changes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local counts, fields, sums = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local k, a = 5, 13
+local function said(command, key, words, from)
+  for i = from, #words, AT_ONCE do
+    call(command, key, unpack(words, i, math.min(i + AT_ONCE - 1, #words)))
+  end
+end
 
-for _ = 1, profiles do
-  redis.call('SET', KEYS[k], ARGV[a])
-  redis.call('ZADD', KEYS[2], ARGV[a + 1], ARGV[a + 2])
-  k, a = k + 1, a + 3
+local bytes, at = ARGV[6], 1
+local function piece(length)
+  at = at + length
+  return string.sub(bytes, at - length, at - 1)
 end
-for _ = 1, sidecars do
-  redis.call('SET', KEYS[k], ARGV[a])
-  k, a = k + 1, a + 1
+
+local profiles, sidecars, timelines, dues, tags, counts, fields, sums = unpack(cmsgpack.unpack(ARGV[7]))
+local k = 4
+
+for _, blobs in ipairs({ profiles, sidecars }) do
+  for _, length in ipairs(blobs) do
+    k = k + 1
+    call('SET', KEYS[k], piece(length))
+  end
 end
-for _ = 1, entries do
-  redis.call('LPUSH', KEYS[k], ARGV[a])
-  redis.call('LTRIM', KEYS[k], 0, tonumber(ARGV[10]) - 1)
-  k, a = k + 1, a + 1
+for _, entries in ipairs(timelines) do
+  k = k + 1
+  for i, length in ipairs(entries) do
+    entries[i] = piece(length)
+  end
+  if call('LPUSH', KEYS[k], unpack(entries)) > tonumber(ARGV[3]) then
+    call('LTRIM', KEYS[k], 0, ARGV[3] - 1)
+  end
 end
-for _ = 1, changes do
-  redis.call(ARGV[a] == '+' and 'SADD' or 'SREM', KEYS[k], ARGV[a + 1])
-  k, a = k + 1, a + 2
+said('ZADD', KEYS[2], dues, 1)
+for _, names in ipairs(tags) do
+  k = k + 1
+  said(names[1], KEYS[k], names, 2)
 end
-for _ = 1, counts do
-  redis.call('HINCRBY', KEYS[3], ARGV[a], ARGV[a + 1])
-  a = a + 2
+for i = 1, #counts, 2 do
+  call('HINCRBY', KEYS[3], counts[i], counts[i + 1])
 end
-if ARGV[11] ~= '' then
-  redis.call('XADD', KEYS[4], ARGV[11], 'm', ARGV[12])
+if ARGV[4] ~= '' then
+  call('XADD', KEYS[4], ARGV[4], 'm', ARGV[5])
 end
-for _ = 1, fields do
-  redis.call('HSET', KEYS[1], ARGV[a], ARGV[a + 1])
-  a = a + 2
+said('HSET', KEYS[1], fields, 1)
+for i = 1, #sums, 2 do
+  call('HINCRBY', KEYS[1], sums[i], sums[i + 1])
 end
-for _ = 1, sums do
-  redis.call('HINCRBY', KEYS[1], ARGV[a], ARGV[a + 1])
-  a = a + 2
-end
-redis.call('HSET', KEYS[1], 'v', ARGV[2])
+call('HSET', KEYS[1], 'v', ARGV[2])
 return {1, tonumber(ARGV[2])}

@@ -47,7 +47,9 @@ class MemoryStore:
         if stored != commit.expect:
             raise Stale(commit.bucket, commit.expect, stored)
         for entry in commit.entries:
-            to.blobs[entry.profile], to.due[entry.profile] = entry.blob, entry.due
+            to.blobs[entry.profile] = entry.blob
+            if entry.due is not None:
+                to.due[entry.profile] = entry.due
         to.sidecars.update(commit.sidecars)
         for profile, note in commit.timeline:
             to.timeline[profile] = [note, *to.timeline[profile]][:TIMELINE_KEPT]

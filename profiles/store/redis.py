@@ -6,8 +6,10 @@ Needs Redis >= 6.2 or Valkey >= 8; works in a Cluster because all keys of a call
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -69,7 +71,7 @@ class RedisStore:
 
     @_reaching
     async def commit(self, commit: Commit) -> int:
-        done, version = await self._commit(_keys(commit), _arguments(commit))
+        done, version = await self._commit(*call_of(commit))
         if not done:
             raise Stale(commit.bucket, commit.expect, version)
         return int(version)
@@ -129,39 +131,40 @@ class RedisStore:
         return [name.decode() if name is not None else None for name in found]
 
 
-def _keys(commit: Commit) -> list[str]:
-    bucket = commit.bucket
-    out = [keys.checkpoint(bucket), keys.due(bucket), keys.counts(bucket), keys.outbox(bucket)]
-    out += [keys.profile(bucket, entry.profile) for entry in commit.entries]
-    out += [keys.sidecar(bucket, profile) for profile, _ in commit.sidecars]
-    out += [keys.timeline(bucket, profile) for profile, _ in commit.timeline]
-    out += [keys.tag(bucket, tag) for tag, _, _ in commit.held]
-    return out
+def call_of(commit: Commit) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of ``commit.lua``: few words, since a word costs more than the bytes in it."""
+    bucket, messages = commit.bucket, [(message.topic, message.key, message.value) for message in commit.messages]
+    timelines: defaultdict[str, list[bytes]] = defaultdict(list)
+    for profile, note in commit.timeline:
+        timelines[profile].append(note)
+    notes, tags = [each[-TIMELINE_KEPT:] for each in timelines.values()], _tags(commit)
+    names = [keys.checkpoint(bucket), keys.due(bucket), keys.counts(bucket), keys.outbox(bucket)]
+    names += [keys.profile(bucket, entry.profile) for entry in commit.entries]
+    names += [keys.sidecar(bucket, profile) for profile, _ in commit.sidecars]
+    names += [keys.timeline(bucket, profile) for profile in timelines]
+    names += [keys.tag(bucket, tag) for tag, _ in tags]
+    blobs, sidecars = [entry.blob for entry in commit.entries], [blob for _, blob in commit.sidecars]
+    rest = (
+        [len(blob) for blob in blobs],
+        [len(blob) for blob in sidecars],
+        [[len(note) for note in each] for each in notes],
+        [word for entry in commit.entries if entry.due is not None for word in (str(entry.due), entry.profile)],
+        [[way, *profiles] for (_, way), profiles in tags.items()],
+        *(_flat(pairs) for pairs in (commit.counts, commit.set, commit.add)),
+    )
+    version, outbox = commit.version or commit.expect + 1, f"{commit.seq}-0" if messages else ""
+    data = b"".join([*blobs, *sidecars, *chain.from_iterable(notes)])
+    return names, [commit.expect, version, TIMELINE_KEPT, outbox, _pack(messages), data, _pack(rest)]
 
 
-def _arguments(commit: Commit) -> list[Any]:
-    messages = [(message.topic, message.key, message.value) for message in commit.messages]
-    out: list[Any] = [
-        commit.expect,
-        commit.version or commit.expect + 1,
-        len(commit.entries),
-        len(commit.sidecars),
-        len(commit.timeline),
-        len(commit.held),
-        len(commit.counts),
-        len(commit.set),
-        len(commit.add),
-        TIMELINE_KEPT,
-        f"{commit.seq}-0" if messages else "",
-        _pack(messages),
-    ]
-    for entry in commit.entries:
-        out += (entry.blob, entry.due, entry.profile)
-    out += [blob for _, blob in commit.sidecars]
-    out += [note for _, note in commit.timeline]
-    for _, profile, entered in commit.held:
-        out += ("+" if entered else "-", profile)
-    for pairs in (commit.counts, commit.set, commit.add):
-        for name, value in pairs.items():
-            out += (name, value)
-    return out
+def _tags(commit: Commit) -> dict[tuple[str, str], list[str]]:
+    """Who enters and who leaves each tag in the end."""
+    last = {(tag, profile): entered for tag, profile, entered in commit.held}
+    ways: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for (tag, profile), entered in last.items():
+        ways[tag, "SADD" if entered else "SREM"].append(profile)
+    return ways
+
+
+def _flat(pairs: dict[str, int]) -> list[str]:
+    return [word for name, value in pairs.items() for word in (name, str(value))]

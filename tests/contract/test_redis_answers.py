@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from redis.exceptions import ResponseError
 
@@ -82,6 +83,34 @@ def test_numbers_that_pass_through_lua_unread_keep_every_digit(redis_url: str) -
     asked(redis_url, check)
 
 
+def test_lua_reads_texts_lists_and_lengths_from_messagepack_and_cuts_bytes(redis_url: str) -> None:
+    """Of MessagePack it knows texts and numbers, not bytes; a piece of a text is a piece of its bytes, whatever they are.
+
+    Relied on by ``commit.lua``: one argument says how long each blob is, another holds all of them.
+    """
+
+    async def check(client: Any) -> None:
+        script = Script(
+            client,
+            """local said, at, out = cmsgpack.unpack(ARGV[1]), 1, {}
+            for i, length in ipairs(said[1]) do
+              out[i], at = string.sub(ARGV[2], at, at + length - 1), at + length
+            end
+            return {out, said[2], #said[3]}""",
+        )
+        pieces, names = [b"", bytes(range(256)) * 300, b"\x00\xff"], ["顾客", str(2**62), ""]
+        said = msgspec.msgpack.encode([[len(each) for each in pieces], names, ["x"] * 70_000])
+        assert await script([KEY + "x"], [said, b"".join(pieces)]) == [
+            pieces,
+            [name.encode() for name in names],
+            70_000,
+        ]
+        with pytest.raises(ResponseError, match="Bad data format"):
+            await script([KEY + "x"], [msgspec.msgpack.encode([b"bytes"]), b""])
+
+    asked(redis_url, check)
+
+
 def test_a_script_that_the_server_forgot_is_sent_again(redis_url: str) -> None:
     """NOSCRIPT is an error of its own, raised before anything has run.
 
@@ -102,8 +131,8 @@ def test_a_script_that_the_server_forgot_is_sent_again(redis_url: str) -> None:
 def test_a_script_takes_tens_of_thousands_of_keys_and_values(redis_url: str) -> None:
     """KEYS and ARGV have no limit that we come near; Lua's ``unpack`` has one, at about 8 000.
 
-    Relied on by ``commit.lua``, which walks its arguments by index, with up to 2 000 profiles of 3 arguments each and
-    their timelines and tags; and by ``desk.lua``, which unpacks short lists only (one line of the ledger, one hash).
+    Relied on by ``commit.lua``, which has a key for each of up to 2 000 profiles and their timelines and tags, and unpacks
+    a thousand words at once; and by ``desk.lua``, which unpacks short lists only (one line of the ledger, one hash).
     """
 
     async def check(client: Any) -> None:

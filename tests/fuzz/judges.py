@@ -140,7 +140,7 @@ class Judge:
         """All that a commit holds can be read again, and no feature is infinite."""
         assert len(commit.entries) == len(rows.profiles)
         assert to_blobs(from_blobs([entry.blob for entry in commit.entries], {})) == [e.blob for e in commit.entries]
-        assert all(0 <= entry.due <= NEVER for entry in commit.entries)
+        assert all(entry.due is None or 0 <= entry.due <= NEVER for entry in commit.entries)
         for _, sidecar in commit.sidecars:
             assert len(read_sidecar(sidecar)) <= TRAITS_KEPT
         for message in commit.messages:

@@ -122,6 +122,9 @@ def test_the_longest_due_come_first(opened: Opener) -> None:
         await store.commit(Commit(0, 1, [Entry("early", b"x", 250)]))
         assert await store.due(0, 300, 10) == ["a", "b", "early", "late"]
         assert (await store.due(0, NEVER, 10))[-1] == "never"
+        await store.commit(Commit(0, 2, [Entry("early", b"y", None)]))
+        assert await store.due(0, 300, 10) == ["a", "b", "early", "late"]
+        assert await store.load(0, ["early"]) == [b"y"]
 
     holds(opened, check)
 
