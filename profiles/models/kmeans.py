@@ -92,13 +92,18 @@ def _spread(x: Floats, k: int, dice: np.random.Generator) -> Floats:
     return np.array(chosen)
 
 
-def settled(x: Floats, centres: Floats) -> Floats:
-    """Lloyd's rounds until nobody changes; a centre that loses all its points stays where it is."""
-    which = nearest(x, centres).which
+def settled(x: Floats, centres: Floats, enough: float = 0.0) -> Floats:
+    """Lloyd's rounds until nobody changes, or distortion is small ``enough``: each round moves borders.
+
+    A centre that loses all its points stays where it is.
+    """
+    which, far = nearest(x, centres)
     for _ in range(ROUNDS):
+        if far.mean() <= enough:
+            break
         mine = [x[which == j] for j in range(len(centres))]
         centres = np.array([some.mean(axis=0) if len(some) else was for some, was in zip(mine, centres, strict=True)])
-        before, which = which, nearest(x, centres).which
+        before, (which, far) = which, nearest(x, centres)
         if (before == which).all():
             break
     return centres

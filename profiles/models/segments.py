@@ -3,9 +3,10 @@
 During a week samples are only kept, the newest of each customer.  When the week of the stream ends, customers are put
 where the published segments say, who moved is counted, centres are pulled a little by everyone in the order in which the
 samples came, and what comes out is published.  So the same samples give the same params however they are cut.
+Scales are those of everybody sampled, so that a season or a young log, which moves all alike, moves nobody across a border.
 Centres are seeded afresh when customers lie ``WORSE`` times as far from them (squared) as they would from fresh ones, and
-not within ``CALM`` weeks of the last time.  The present centres, settled among all customers, are taken for fresh ones if
-they come within ``NEAR`` of the best; fresh centres take over the ids of those they continue.
+not within ``CALM`` weeks of the last time.  The present centres, settled among all customers until they come within ``NEAR``
+of the best, are taken for fresh ones if they do; else fresh centres take over the ids of those they continue.
 Knows: samples and their order.  Must not know: Kafka, Redis, who publishes.
 """
 
@@ -35,11 +36,11 @@ __all__ = ["Memory", "Params", "assign", "decode", "encode", "read", "turn", "up
 CAP: Final = 10_000  #: customers followed
 SEGMENTS: Final = 6
 ENOUGH: Final = 1_000  #: samples before anything is seeded
+RIPE: Final = 6  #: weeks of samples before anything is seeded; sooner a third of a grocer's customers moved every week
 FEWEST: Final = 10  #: customers a segment, on average, before anything is seeded
 WORSE: Final = 1.2
 NEAR: Final = 1.05  #: centres that only have to be settled are preferred to fresh ones within this much
 CALM: Final = 8  #: weeks
-FOLLOWS: Final = 0.2  #: how much of the way to the means and deviations of a full week the scales go
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Memory:
     week: int = 0  #: newest week of the stream
     until: int = 0  #: newest sample of the weeks that have ended (ms)
     samples: int = 0
+    weeks: int = 0  #: that have ended with samples
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -65,6 +67,7 @@ class _Stored(msgspec.Struct, frozen=True):
     week: int
     until: int
     samples: int
+    weeks: int = RIPE  #: of a state that was stored before they were counted
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -113,7 +116,7 @@ def read(memory: Memory, version: int) -> Params | None:
 def encode(memory: Memory) -> bytes:
     """The whole state; ``decode`` goes on from it to the last bit."""
     stored = memory.roster.stored()
-    rest = (memory.served, memory.week, memory.until, memory.samples)
+    rest = (memory.served, memory.week, memory.until, memory.samples, memory.weeks)
     return _encode(_Stored(HASH, memory.k, memory.roster.cap, stored, *rest))
 
 
@@ -126,7 +129,7 @@ def decode(raw: bytes) -> Memory:
     if stored.inputs_hash != HASH:
         raise ModelMismatch(f"the segments' state is made of {stored.inputs_hash}, this code of {HASH}: begin anew")
     roster = Roster.restored(stored.roster, stored.cap)
-    return Memory(stored.k, roster, stored.served, stored.week, stored.until, stored.samples)
+    return Memory(stored.k, roster, stored.served, stored.week, stored.until, stored.samples, stored.weeks)
 
 
 def _take(memory: Memory, batch: Batch) -> None:
@@ -141,9 +144,10 @@ def _end_week(memory: Memory, week: int) -> None:
     """The week that was newest is over: count who moved, learn, and serve what was learned."""
     roster, ended = memory.roster, memory.week
     memory.until = int(roster.latest[: len(roster)].max(initial=memory.until))
+    memory.weeks += roster.turns > 0
     if memory.served is not None:
         _learn(memory, memory.served, ended)
-    elif memory.samples >= ENOUGH and len(roster) >= FEWEST * memory.k:
+    elif memory.weeks >= RIPE and memory.samples >= ENOUGH and len(roster) >= FEWEST * memory.k:
         _begin(memory, ended)
     roster.next_week(memory.until - GONE)
     memory.week = week
@@ -174,8 +178,8 @@ def _learn(memory: Memory, served: Params, week: int) -> None:
     roster.segment[rows] = now
     on, means, sds = places(told), np.array(served.means), np.array(served.sds)
     found = moved(standard(on, means, sds), centres(served))
-    follows = FOLLOWS * len(rows) / len(roster)  # a week in which few came says little of all
-    means, sds = means + follows * (on.mean(axis=0) - means), sds + follows * (on.std(axis=0) - sds)
+    share = len(rows) / len(roster)  # a week in which few came says little of all
+    means, sds = means + share * (on.mean(axis=0) - means), sds + share * (on.std(axis=0) - sds)
     learned = _Learned(found, means, sds, served.seeded, served.seedings)
     if week >= served.seeded + CALM:
         learned = _looked_at(learned, standard(places(_everybody(roster)), means, sds), week)
@@ -201,7 +205,7 @@ def _looked_at(learned: _Learned, x: Floats, week: int) -> _Learned:
     best = distortion(x, fresh)
     if distortion(x, learned.centres) <= WORSE * best:
         return learned
-    warm = settled(x, learned.centres)
+    warm = settled(x, learned.centres, NEAR * best)
     fresh = warm if distortion(x, warm) <= NEAR * best else fresh
     return _Learned(matched(x, fresh, learned.centres), learned.means, learned.sds, week, learned.seedings + 1)
 

@@ -70,7 +70,7 @@ def customers(many: int, silence: float, orders: float, average: float, tenure: 
     return raw
 
 
-def shop_of(*groups: np.ndarray, weeks: int = 3) -> Batch:
+def shop_of(*groups: np.ndarray, weeks: int = segments.RIPE + 1) -> Batch:
     """These customers, as they are, in every week."""
     raw = np.concatenate(groups)
     n = len(raw)
@@ -164,7 +164,7 @@ def test_of_too_few_samples_or_customers_nothing_is_told() -> None:
     assert len(np.unique(few.codes)) < segments.FEWEST * segments.SEGMENTS
     assert int(usable(few.raw).sum()) > segments.ENOUGH
     assert segments.read(learned(few), 1) is None
-    assert segments.read(learned(samples(120, 5)), 1) is None
+    assert segments.read(learned(samples(400, segments.RIPE)), 1) is None
     assert segments.read(segments.zero(), 1) is None
 
 
@@ -341,8 +341,8 @@ def journey() -> Batch:
 def test_few_of_a_grocers_customers_change_segment_in_a_week(journey: Batch) -> None:
     changed = [each.changed for each in lived(journey) if each.changed is not None]
     assert len(changed) > 40
-    assert np.mean(changed) <= 0.20
-    assert max(changed[8:]) <= 0.20
+    print("changed, week by week:", changed)
+    assert max(changed) <= 0.20, "from the first week that is told on"
     assert np.mean(changed) >= 0.02, "who never moves is in no living segment"
 
 
