@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from profiles.alerts import Alert
 from profiles.intake import ID_LIMIT
+from profiles.models.drift import Moved
 from profiles.models.params import Source
 from profiles.reader import FeatureLine
 from profiles.view import ProfileView
@@ -57,6 +58,7 @@ class ChurnModel(msgspec.Struct, frozen=True):
     bgnbd: dict[str, float] | None  #: buying behaviour: r, alpha, a, b (weeks)
     gamma_gamma: dict[str, float] | None  #: value of an order: p, q, v
     inputs: tuple[ModelInput, ...]
+    drift: tuple[Moved, ...]  #: what was watched for drift, in words: forecasts, each business group, their error
 
 
 class SegmentLine(msgspec.Struct, frozen=True):

@@ -203,11 +203,14 @@ def _restored_baskets(stored: bytes | None) -> baskets.Memory:
 
 
 def _show(model: churn.Params) -> None:
-    """What Prometheus is told of a model: its quality over the latest weeks of labels."""
+    """What Prometheus is told of a model: its quality over the latest weeks of labels, and what has drifted."""
     for forecaster, measures in model.metrics.items():
         for measure, value in measures.items():
             if value is not None:
                 metrics.MODEL.labels(forecaster, measure).set(value)
+    for moved in model.drift:
+        if moved.value is not None:
+            metrics.DRIFT.labels(moved.what).set(moved.value)
     metrics.MODEL_LABELS.set(model.samples)
 
 

@@ -33,3 +33,8 @@ MODEL = Gauge(
 VOICE = Gauge("mien_voice_quality", "How well texts tell their stars, over the latest rated texts.", ["measure"])
 VOICE_LABELS = Gauge("mien_voice_labels", "Rated texts that were learned.")
 MODEL_LABELS = Gauge("mien_churn_labels", "Labels the churn model has learned.")
+DRIFT = Gauge(
+    "mien_churn_drift",
+    "How far the latest week lies from the eight before (PSI: look from 0.1, act from 0.25); of loss its change, 0 if none.",
+    ["what"],
+)

@@ -30,8 +30,9 @@ async def models(request: Request) -> Response:
     """The churn model that serves: since when, on how many labels, and its quality over the latest weeks; segments; and voices.
 
     Quality is prequential: each forecast was made before its label was known.  ``recency`` is the plain rule that ranks
-    customers by their silence.  `churn` is null until the first week of the stream has ended, `segments` until enough customers
-    were sampled, `voice` until a review had both stars and a text.
+    customers by their silence.  `drift` lays the latest week beside the eight before: forecasts and what the model sees need no
+    labels, errors come a horizon later.  `churn` is null until the first week of the stream has ended, `segments` until enough
+    customers were sampled, `voice` until a review had both stars and a text.
     """
     reader = await house_of(request).reader()
     serving, segments, voice = await reader.churn_model(), await reader.segments(), await reader.voice_model()
@@ -90,6 +91,7 @@ def _shown(params: Params) -> ChurnModel:
         inputs=tuple(
             ModelInput(one.feature, *GROUPS[one.group], weight, mean, sd) for one, weight, mean, sd in columns
         ),
+        drift=params.drift,
     )
 
 

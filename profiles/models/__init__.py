@@ -7,6 +7,7 @@
     packing                 arrays inside msgpack
     panel                   frozen features of customers whose label is not known yet
     contest                 who has been forecasting better of late, and how to mix
+    adwin drift             what has drifted: forecasts, what the model sees, how wrong it was
     params                  what is published, and how workers score with it
     churn                   the learner: samples in, params out
     axes kmeans roster      what segments are made of, how centres follow a stream, whose segments are followed

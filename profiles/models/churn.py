@@ -20,10 +20,12 @@ from profiles.clock import DAY, WEEK, Int64s
 from profiles.errors import ModelMismatch
 from profiles.models import bgnbd, gammagamma, quality
 from profiles.models import contest as contests
+from profiles.models import drift as drifts
 from profiles.models import panel as panels
 from profiles.models.bgnbd import Bgnbd
 from profiles.models.churn_inputs import AT, HASH, RAW, Bools, Floats, Singles, matrix, usable, vectors
-from profiles.models.contest import AGE, COLUMNS, HEAD_START, ORDERS, SILENCE, Contest
+from profiles.models.contest import AGE, COLUMNS, HEAD_START, LABEL, ORDERS, SERVED, SILENCE, Contest
+from profiles.models.drift import Drift
 from profiles.models.gammagamma import GammaGamma
 from profiles.models.logistic import Logistic, State
 from profiles.models.packing import Packed, pack, unpack
@@ -76,7 +78,7 @@ class Memory:
     fitted: int = 0  #: week of the latest fit
     fitted_on: int = 0  #: customers it was made on
     rows: list[Singles] = field(default_factory=list)  #: settled this week, columns as ``contest.COLUMNS``
-    shown: Int64s = field(default_factory=lambda: np.zeros(quality.BINS, np.int64))
+    drift: Drift = field(default_factory=Drift)
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -94,7 +96,7 @@ class _Stored(msgspec.Struct, frozen=True):
     fitted: int
     fitted_on: int
     rows: Packed
-    shown: list[int]
+    drift: drifts.Stored | None = None  #: of a state that was stored before there was any
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -186,7 +188,7 @@ def encode(memory: Memory) -> bytes:
             fitted=memory.fitted,
             fitted_on=memory.fitted_on,
             rows=pack(rows),
-            shown=memory.shown.tolist(),
+            drift=memory.drift.stored(),
         )
     )
 
@@ -211,7 +213,7 @@ def decode(raw: bytes) -> Memory:
         fitted=stored.fitted,
         fitted_on=stored.fitted_on,
         rows=[unpack(stored.rows, np.float32, (COLUMNS,))],
-        shown=np.array(stored.shown, np.int64),
+        drift=Drift() if stored.drift is None else Drift.restored(stored.drift),
     )
 
 
@@ -239,8 +241,9 @@ def _take(memory: Memory, batch: Batch) -> Settled:
     happened = raw[due.samples, AT["days_since_order"]] >= memory.horizon_days
     _learn(memory, due, at[due.samples], happened)
     forecast = parts(memory.served, raw)
-    panel.freeze(rows, at, vectors(raw), _seen(forecast, raw), raw)
-    memory.shown += quality.histogram(forecast.served[np.isfinite(forecast.served)])
+    x, active = vectors(raw), raw[:, AT["days_since_order"]] <= memory.horizon_days
+    panel.freeze(rows, at, x, _seen(forecast, raw), raw)
+    memory.drift.see(x[active], forecast.served[active])
     memory.until = max(memory.until, int(at.max()))
     return Settled(codes[due.samples], due.asked, due.seen, happened)
 
@@ -276,9 +279,10 @@ def _end_week(memory: Memory, week: int) -> None:
     """The week that was newest is over: judge it, refit the population if it is time, and serve what is best now."""
     ended = memory.week
     if ended:
-        memory.contest.settled(ended, np.concatenate([_NO_ROWS, *memory.rows]))
-        memory.contest.forecast(ended, memory.shown.tolist())
-        memory.rows, memory.shown = [], np.zeros_like(memory.shown)
+        settled = np.concatenate([_NO_ROWS, *memory.rows])
+        memory.contest.settled(ended, settled)
+        memory.drift.end(ended, _losses(settled, memory.horizon_days))
+        memory.rows = []
         memory.panel.forget(memory.until - panels.GONE)
         buying, value = memory.served.bgnbd, memory.served.gamma_gamma
         if week >= memory.fitted + REFIT or len(memory.panel) >= 2 * memory.fitted_on:
@@ -287,6 +291,12 @@ def _end_week(memory: Memory, week: int) -> None:
             memory.fitted, memory.fitted_on = (week, len(memory.panel)) if fitted else (0, 0)
         memory.served = _serving(memory, buying, value)
     memory.week = week
+
+
+def _losses(rows: Singles, days: int) -> Floats:
+    """How wrong what was served of active customers turned out to be."""
+    judged = rows[(rows[:, SILENCE] <= days) & np.isfinite(rows[:, SERVED])].astype(np.float64)
+    return quality.losses(judged[:, SERVED], judged[:, LABEL] > 0.5)
 
 
 def _fit(panel: Panel) -> tuple[Bgnbd | None, GammaGamma | None]:
@@ -324,6 +334,7 @@ def _serving(memory: Memory, buying: Bgnbd | None, value: GammaGamma | None) -> 
         samples=state.samples,
         until=memory.until,
         metrics=contest.measures(),
+        drift=memory.drift.told(),
     )
 
 

@@ -39,7 +39,6 @@ class Stored(msgspec.Struct, frozen=True):
     losses: list[float]
     weight: float
     weeks: list[tuple[int, Packed]]
-    shown: list[tuple[int, list[int]]]
 
 
 @dataclass
@@ -51,7 +50,6 @@ class Contest:
     losses: Floats = field(default_factory=lambda: np.zeros(len(MIXES)))
     weight: float = 0.0  #: labels behind ``losses``, faded
     weeks: list[tuple[int, Singles]] = field(default_factory=list)  #: rows of ``COLUMNS``
-    shown: list[tuple[int, list[int]]] = field(default_factory=list)  #: week -> histogram of what was forecast
 
     def settled(self, week: int, rows: Singles) -> None:
         """A week of labels is complete."""
@@ -67,10 +65,6 @@ class Contest:
         ]
         self.losses = self.losses * fade + np.array(lost)
         self.weight = self.weight * fade + len(p)
-
-    def forecast(self, week: int, counts: list[int]) -> None:
-        """So many customers were given each tenth of the scale in a week."""
-        self.shown = [*self.shown, (week, counts)][-WINDOW - 1 :]
 
     def share(self, week: int) -> float:
         """How much of the learner to serve: none before it had its head start and mixing it in has paid."""
@@ -91,26 +85,18 @@ class Contest:
             "auc_all": quality.auc(silence, happened),
             "auc_active": quality.auc(silence[active], happened[active]),
         }
-        drift = self.drift()
         base = {"all": float(happened.mean()), "active": float(happened[active].mean()) if active.any() else None}
-        return found | {"recency": ranks, "base_rate": base, "drift": {"scores": drift}}
-
-    def drift(self) -> float | None:
-        """How far this week's forecasts lie from those of the weeks before (PSI); needs no labels."""
-        if len(self.shown) < 2:
-            return None
-        before = np.sum([counts for _, counts in self.shown[:-1]], axis=0)
-        return quality.drift(before, np.array(self.shown[-1][1]))
+        return found | {"recency": ranks, "base_rate": base}
 
     def stored(self) -> Stored:
         weeks = [(week, pack(rows)) for week, rows in self.weeks]
-        return Stored(self.first, self.losses.tolist(), self.weight, weeks, self.shown)
+        return Stored(self.first, self.losses.tolist(), self.weight, weeks)
 
     @classmethod
     def restored(cls, stored: Stored, days: int) -> Contest:
         """Raises ModelMismatch: it was stored in another shape."""
         weeks = [(week, unpack(rows, np.float32, (COLUMNS,))) for week, rows in stored.weeks]
-        return cls(days, stored.first, np.array(stored.losses), stored.weight, weeks, stored.shown)
+        return cls(days, stored.first, np.array(stored.losses), stored.weight, weeks)
 
     def _active(self, rows: Singles) -> tuple[Floats, Bools]:
         """Forecasts and labels of customers who were not yet lost: alerts are about them.  All of them, if both said so."""

@@ -17,6 +17,7 @@ from profiles.models import bgnbd as bg
 from profiles.models import gammagamma as gg
 from profiles.models.bgnbd import Bgnbd
 from profiles.models.churn_inputs import AT, HASH, RAW, Floats, Singles, usable, vectors
+from profiles.models.drift import Moved
 from profiles.models.gammagamma import GammaGamma
 
 Source = Literal["baseline", "bgnbd", "blend"]
@@ -41,6 +42,7 @@ class Params(msgspec.Struct, frozen=True):
     samples: int  #: labels learned
     until: int  #: newest sample seen (ms)
     metrics: dict[str, dict[str, float | None]] = {}
+    drift: tuple[Moved, ...] = ()  #: what was watched, in words
 
 
 class Parts(NamedTuple):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-BINS: Final = 10  #: of the calibration table and of drift
+BINS: Final = 10  #: of the calibration table
 _SURE: Final = 1e-6  #: a probability this close to 0 or 1 counts as this close, else one error would cost everything
 
 
@@ -73,11 +73,6 @@ def lift(score: Floats, happened: Bools, share: float = 0.1) -> float | None:
         return None
     first = np.argsort(-score, kind="stable")[:top]
     return float(happened[first].mean() / base)
-
-
-def histogram(p: Floats) -> npt.NDArray[np.int64]:
-    """How many forecasts in each tenth of the scale."""
-    return np.bincount(_places(p), minlength=BINS).astype(np.int64)
 
 
 def drift(before: npt.NDArray[np.int64], now: npt.NDArray[np.int64]) -> float | None:

@@ -239,7 +239,7 @@ def test_what_is_served_is_measured_and_better_than_silence_alone() -> None:
     measures = now.metrics
     assert (measures["served"]["auc_active"] or 0.0) > (measures["recency"]["auc_active"] or 1.0)
     assert (measures["served"]["ece_active"] or 1.0) < 0.08
-    assert set(measures) == {"learner", "bgnbd", "served", "recency", "base_rate", "drift"}
+    assert set(measures) == {"learner", "bgnbd", "served", "recency", "base_rate"}
 
 
 @pytest.mark.parametrize("lost", [True, False])
