@@ -7,6 +7,7 @@
     packing                 arrays inside msgpack
     panel                   frozen features of customers whose label is not known yet
     contest                 who has been forecasting better of late, and how to mix
+    budget                  as many alerts by forecasts as by the plain rule
     adwin drift             what has drifted: forecasts, what the model sees, how wrong it was
     params                  what is published, and how workers score with it
     churn                   the learner: samples in, params out

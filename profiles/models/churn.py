@@ -24,11 +24,11 @@ from profiles.models import drift as drifts
 from profiles.models import panel as panels
 from profiles.models.bgnbd import Bgnbd
 from profiles.models.churn_inputs import AT, HASH, RAW, Bools, Floats, Singles, matrix, usable, vectors
-from profiles.models.contest import AGE, COLUMNS, HEAD_START, LABEL, ORDERS, SERVED, SILENCE, Contest
+from profiles.models.contest import AGE, COLUMNS, HEAD_START, LABEL, ORDERS, SERVED, SILENCE, Contest, names, unpacked
 from profiles.models.drift import Drift
 from profiles.models.gammagamma import GammaGamma
 from profiles.models.logistic import Logistic, State
-from profiles.models.packing import Packed, pack, unpack
+from profiles.models.packing import Packed, pack
 from profiles.models.panel import SEEN, Due, Panel, mixed
 from profiles.models.params import Params, Parts, Source, bought, learned, parts, score
 from profiles.stable import code_of
@@ -212,7 +212,7 @@ def decode(raw: bytes) -> Memory:
         until=stored.until,
         fitted=stored.fitted,
         fitted_on=stored.fitted_on,
-        rows=[unpack(stored.rows, np.float32, (COLUMNS,))],
+        rows=[unpacked(stored.rows)],
         drift=Drift() if stored.drift is None else Drift.restored(stored.drift),
     )
 
@@ -239,7 +239,7 @@ def _take(memory: Memory, batch: Batch) -> Settled:
         return _NOTHING
     due = panel.settle(rows, at)
     happened = raw[due.samples, AT["days_since_order"]] >= memory.horizon_days
-    _learn(memory, due, at[due.samples], happened)
+    _learn(memory, due, codes[due.samples], at[due.samples], happened)
     forecast = parts(memory.served, raw)
     x, active = vectors(raw), raw[:, AT["days_since_order"]] <= memory.horizon_days
     panel.freeze(rows, at, x, _seen(forecast, raw), raw)
@@ -248,7 +248,7 @@ def _take(memory: Memory, batch: Batch) -> Settled:
     return Settled(codes[due.samples], due.asked, due.seen, happened)
 
 
-def _learn(memory: Memory, due: Due, now: Int64s, happened: Bools) -> None:
+def _learn(memory: Memory, due: Due, codes: Int64s, now: Int64s, happened: Bools) -> None:
     """Learn vectors that were frozen exactly H ago.
 
     Raises:
@@ -258,7 +258,7 @@ def _learn(memory: Memory, due: Due, now: Int64s, happened: Bools) -> None:
         raise ModelMismatch("a label was about to meet features that were not frozen one horizon before it")
     learner, buying = again(memory.served, due)
     memory.logistic.learn(due.x, happened)
-    memory.rows.append(np.column_stack([due.seen, learner, buying, happened]).astype(np.float32))
+    memory.rows.append(np.column_stack([due.seen, learner, buying, happened, names(codes)]).astype(np.float32))
 
 
 def again(params: Params, due: Due) -> tuple[Floats, Floats]:

@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from profiles.models import quality
+from profiles.clock import Int64s
+from profiles.models import budget, quality
 from profiles.models.churn_inputs import Bools, Floats, Singles
 from profiles.models.packing import Packed, pack, unpack
-from profiles.models.panel import SEEN
+from profiles.models.panel import SEEN, mixed
 
 MIXES: Final = np.linspace(0.0, 1.0, 21)  #: shares of the learner that are compared
 FADES: Final = 8.0  #: weeks after which a loss counts half
@@ -26,8 +27,8 @@ WINDOW: Final = 8  #: weeks of labels that quality is measured on
 FEWEST: Final = 200.0  #: labels (faded) below which nobody is compared
 
 LEARNER, BGNBD, SERVED, SILENCE, ORDERS, AGE = range(len(SEEN))
-LEARNER_NOW, BGNBD_NOW, LABEL = range(len(SEEN), len(SEEN) + 3)  #: columns after those
-COLUMNS: Final = LABEL + 1
+LEARNER_NOW, BGNBD_NOW, LABEL, WHO = range(len(SEEN), len(SEEN) + 4)  #: columns after those
+COLUMNS: Final = WHO + 1
 
 Measures = dict[str, float | None]
 
@@ -86,7 +87,17 @@ class Contest:
             "auc_active": quality.auc(silence[active], happened[active]),
         }
         base = {"all": float(happened.mean()), "active": float(happened[active].mean()) if active.any() else None}
-        return found | {"recency": ranks, "base_rate": base}
+        return found | {"recency": ranks, "base_rate": base} | self._alerts(rows, happened)
+
+    def _alerts(self, rows: Floats, happened: Bools) -> dict[str, Measures]:
+        """Alerts about repeat buyers silent for at most two horizons, by the plain rule and as many by each forecaster."""
+        some = (rows[:, ORDERS] >= 2) & (rows[:, SILENCE] <= 2 * self.days) & np.isfinite(rows[:, WHO])
+        rows, happened, silence = rows[some], happened[some], rows[some, SILENCE]
+        who = rows[:, WHO].astype(np.int64)
+        raised = {"rule": budget.by_rule(silence, budget.rule_days(self.days), who)}
+        for name, column in (("learner", LEARNER), ("bgnbd", BGNBD), ("served", SERVED)):
+            raised[name] = budget.by_forecast(rows[:, column], len(raised["rule"]), who)
+        return {f"alerts_{name}": budget.worth(each, happened, silence) for name, each in raised.items()}
 
     def stored(self) -> Stored:
         weeks = [(week, pack(rows)) for week, rows in self.weeks]
@@ -95,13 +106,30 @@ class Contest:
     @classmethod
     def restored(cls, stored: Stored, days: int) -> Contest:
         """Raises ModelMismatch: it was stored in another shape."""
-        weeks = [(week, unpack(rows, np.float32, (COLUMNS,))) for week, rows in stored.weeks]
+        weeks = [(week, unpacked(rows)) for week, rows in stored.weeks]
         return cls(days, stored.first, np.array(stored.losses), stored.weight, weeks)
 
     def _active(self, rows: Singles) -> tuple[Floats, Bools]:
         """Forecasts and labels of customers who were not yet lost: alerts are about them.  All of them, if both said so."""
         told = rows[(rows[:, SILENCE] <= self.days) & np.isfinite(rows[:, BGNBD_NOW])]
         return told.astype(np.float64), told[:, LABEL] > 0.5
+
+
+def unpacked(rows: Packed) -> Singles:
+    """Stored rows; those stored before they said who they are about take part in everything but alerts.
+
+    Raises:
+        ModelMismatch: they were stored in another shape.
+    """
+    if rows.shape[1:] != (WHO,):
+        return unpack(rows, np.float32, (COLUMNS,))
+    told = unpack(rows, np.float32, (WHO,))
+    return np.column_stack([told, np.full(len(told), np.nan, np.float32)])
+
+
+def names(codes: Int64s) -> Singles:
+    """Codes as numbers that a row of forecasts can hold exactly; of 20 000 customers a dozen share theirs."""
+    return (mixed(codes) >> np.uint64(40)).astype(np.float32)
 
 
 def measured(p: Floats, happened: Bools, active: Bools) -> Measures:

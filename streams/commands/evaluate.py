@@ -19,13 +19,13 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from profiles.errors import MienError
+from profiles.models.budget import rule_days
 
 if TYPE_CHECKING:
     from streams.backtest import Progress as Report
     from streams.scorecard import Scorecard
 
 INTERRUPTED: Final = 130
-RULE: Final = 90  #: days; the plain rule everybody knows
 STEPS: Final = ("folding", "learning")
 TITLES: Final = {
     "recency": "longest silent first", "bgnbd": "BG/NBD", "learner": "learner", "blend": "blend (what is served)",
@@ -58,7 +58,7 @@ def evaluate(wish: Wish) -> int:
     if horizon < 7 or horizon % 7:
         nearest = max(round(horizon / 7), 1) * 7
         raise CannotEvaluate(f"--horizon must be whole weeks, customers are looked at once a week: try {nearest}d")
-    rule = days(wish.rule, "--rule") if wish.rule else min(RULE, horizon)
+    rule = days(wish.rule, "--rule") if wish.rule else rule_days(horizon)
     try:
         card, notes = _evaluated(wish, horizon, rule)
     except KeyboardInterrupt:

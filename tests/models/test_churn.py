@@ -79,7 +79,7 @@ def test_a_label_that_meets_features_of_another_moment_is_refused() -> None:
     memory = churn.zero(HORIZON)
     due = Due(np.array([0]), np.array([WEEK]), np.zeros((1, len(RAW)), np.float32), np.zeros((1, 6), np.float32))
     with pytest.raises(ModelMismatch, match="not frozen one horizon before"):
-        churn._learn(memory, due, np.array([WEEK]), np.array([True]))
+        churn._learn(memory, due, np.array([1]), np.array([WEEK]), np.array([True]))
 
 
 def test_a_missed_week_is_dropped_not_guessed() -> None:
@@ -239,7 +239,8 @@ def test_what_is_served_is_measured_and_better_than_silence_alone() -> None:
     measures = now.metrics
     assert (measures["served"]["auc_active"] or 0.0) > (measures["recency"]["auc_active"] or 1.0)
     assert (measures["served"]["ece_active"] or 1.0) < 0.08
-    assert set(measures) == {"learner", "bgnbd", "served", "recency", "base_rate"}
+    alerts = {"alerts_rule", "alerts_learner", "alerts_bgnbd", "alerts_served"}
+    assert set(measures) == {"learner", "bgnbd", "served", "recency", "base_rate"} | alerts
 
 
 @pytest.mark.parametrize("lost", [True, False])
