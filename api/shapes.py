@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from profiles.alerts import Alert
 from profiles.intake import ID_LIMIT
+from profiles.models.churn_inputs import Target
 from profiles.models.drift import Moved
 from profiles.models.params import Source
 from profiles.reader import FeatureLine
@@ -51,6 +52,9 @@ class ChurnModel(msgspec.Struct, frozen=True):
     version: int
     source: Source  #: ``bgnbd``: buying behaviour alone, until the learner beats it; then ``blend``
     horizon_days: int
+    target: Target  #: what is forecast not to come; ``visit`` in a shop without orders
+    of_zh: str  #: what the probability is of
+    of_en: str
     learner_share: float  #: of what is served, 0..1
     labels: int
     learned_until: int

@@ -13,9 +13,9 @@ import numpy as np
 from profiles.clock import Int64s, Millis
 from profiles.kernels.advance import World
 from profiles.models import segment_params, whatif
-from profiles.models.churn_inputs import Floats
+from profiles.models.churn_inputs import Floats, Target
 from profiles.models.params import Params, Source, orders_and_value, score
-from profiles.models.reasons import Reason, WhatIf, reasons, what_if
+from profiles.models.reasons import Reason, WhatIf, outcome, reasons, what_if
 
 
 class InSegment(msgspec.Struct, frozen=True):
@@ -32,7 +32,10 @@ class Forecast(msgspec.Struct, frozen=True):
     id: str
     read_at: int  #: the moment it holds for (ms)
     horizon_days: int
-    probability: float  #: that no order comes within the horizon
+    target: Target  #: what is forecast not to come; ``visit`` in a shop without orders
+    of_zh: str  #: what the probability is of
+    of_en: str
+    probability: float  #: that no order (visit) comes within the horizon
     source: Source  #: ``bgnbd``: buying behaviour alone, until the learner beats it; then ``blend``
     version: int  #: of the model
     learned_until: int  #: newest sample that it has seen (ms)
@@ -46,16 +49,20 @@ class Forecast(msgspec.Struct, frozen=True):
 def forecast(
     profile: str, row: Int64s, now: Millis, world: World, params: Params, segments: segment_params.Params | None
 ) -> Forecast | None:
-    """The outlook of a customer at ``now``; None for somebody who never ordered."""
+    """The outlook of a customer at ``now``; None for somebody who never ordered (visited)."""
     x = whatif.now(row, now, world)
     probability = float(score(params, x.reshape(1, -1))[0])
     if np.isnan(probability):
         return None
     orders, value = orders_and_value(params, x.reshape(1, -1))
+    zh, en = outcome(params)
     return Forecast(
         id=profile,
         read_at=now,
         horizon_days=params.horizon_days,
+        target=params.target,
+        of_zh=zh,
+        of_en=en,
         probability=round(probability, 4),
         source=params.source,
         version=params.version,

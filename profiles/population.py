@@ -83,13 +83,13 @@ def population(cuts: Cuts) -> Population:
 
 def deciding(cuts: Cuts, model: Params | None) -> Cuts:
     """Cut points together with the churn model that buckets are to decide with; its metrics are for other readers."""
-    lean = None if model is None else msgspec.structs.replace(model, metrics={})
+    lean = None if model is None else msgspec.structs.replace(model, metrics={}, drift=())
     return msgspec.structs.replace(cuts, churn=lean)
 
 
 def serving(params: Params | None) -> Params | None:
-    """A published model, if it serves and fits this code."""
-    if params is None or params.source == "baseline":
+    """A published model, if it serves, fits this code and speaks of orders: ``risk`` is that none comes."""
+    if params is None or params.source == "baseline" or params.target != "order":
         return None
     try:
         check(params)

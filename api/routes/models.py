@@ -20,6 +20,7 @@ from profiles.forecast import Forecast
 from profiles.models import segment_params, voice_params
 from profiles.models.churn_inputs import GROUPS, INPUTS
 from profiles.models.params import Params
+from profiles.models.reasons import outcome
 from profiles.voice import Voice
 
 router = APIRouter(tags=["models"], dependencies=[Depends(needs("read"))], responses=refuses(401, 403, 422, 503))
@@ -51,14 +52,18 @@ async def models(request: Request) -> Response:
     responses=shows(Forecast, "The outlook as it is now.") | refuses(400, 404, 409),
 )
 async def churn(request: Request, profile: ProfileId) -> Response:
-    """The probability that no order comes within the horizon, its reasons by business group, and what would change it.
+    """The probability that no order (in a shop without orders: no visit) comes within the horizon, its reasons by business group, and what would change it.
 
     `segment` names the customers they are most like.
     """
     reader, found = await customer(request, profile)
     told = await reader.forecast(found)
     if told is None:
-        raise Refusal(409, "no_forecast", "this customer has never ordered, or no model serves yet: see /v1/models")
+        raise Refusal(
+            409,
+            "no_forecast",
+            "this customer has never ordered (in a shop without orders: visited), or no model serves yet: see /v1/models",
+        )
     return ok(told)
 
 
@@ -77,11 +82,15 @@ async def voice(request: Request, profile: ProfileId) -> Response:
 
 
 def _shown(params: Params) -> ChurnModel:
+    zh, en = outcome(params)
     columns = zip(INPUTS, params.weights, params.means, params.sds, strict=True)
     return ChurnModel(
         version=params.version,
         source=params.source,
         horizon_days=params.horizon_days,
+        target=params.target,
+        of_zh=zh,
+        of_en=en,
         learner_share=params.blend,
         labels=params.samples,
         learned_until=params.until,

@@ -1,7 +1,7 @@
 """The churn learner: weekly samples in, params out.
 
-A sample freezes what is seen of a customer at t.  The customer's sample exactly H later says whether an order came in
-(t, t+H], for both outcomes at the same moment, and only then is the frozen vector learned: neither a feature of label
+A sample freezes what is seen of a customer at t.  The customer's sample exactly H later says whether an order (in a shop
+without orders: a visit) came in (t, t+H], for both outcomes at the same moment, and only then is the frozen vector learned: neither a feature of label
 time nor an early label can reach the model.  Everything that depends on a batch as a whole (who serves, what is fitted,
 how good it was) happens when a week of the stream ends, so the same samples give the same params however they are cut.
 Knows: samples and their order.  Must not know: Kafka, Redis, who publishes.
@@ -23,7 +23,7 @@ from profiles.models import contest as contests
 from profiles.models import drift as drifts
 from profiles.models import panel as panels
 from profiles.models.bgnbd import Bgnbd
-from profiles.models.churn_inputs import AT, HASH, RAW, Bools, Floats, Singles, matrix, usable, vectors
+from profiles.models.churn_inputs import AT, HASH, RAW, SILENT, Bools, Floats, Singles, Target, matrix, usable, vectors
 from profiles.models.contest import AGE, COLUMNS, HEAD_START, LABEL, ORDERS, SERVED, SILENCE, Contest, names, unpacked
 from profiles.models.drift import Drift
 from profiles.models.gammagamma import GammaGamma
@@ -39,6 +39,13 @@ __all__ = ["Batch", "Memory", "Params", "batch_of", "decode", "encode", "read", 
 CAP: Final = 20_000  #: customers followed
 REFIT: Final = 4  #: weeks between fits of the population
 FITTED: Final = 10_000  #: most customers of a fit
+ASKED: Final = 200  #: customers of a week below which nobody asks whether this is a shop without orders
+FEW, MANY = (
+    0.02,
+    0.1,
+)  #: shares of customers with an order: below the first visits are forecast, above the second orders
+OTHER: Final[dict[Target, Target]] = {"order": "visit", "visit": "order"}
+LEAST: Final[dict[Target, int]] = {"order": 2, "visit": 0}  #: orders of those about whom alerts are compared
 
 _SILENCE, _FIRST, _ORDERS, _VALUE = range(len(panels.STATS))
 
@@ -79,6 +86,8 @@ class Memory:
     fitted_on: int = 0  #: customers it was made on
     rows: list[Singles] = field(default_factory=list)  #: settled this week, columns as ``contest.COLUMNS``
     drift: Drift = field(default_factory=Drift)
+    target: Target = "order"
+    others: set[int] = field(default_factory=set)  #: this week's, of whom only the other target speaks; at most ``cap``
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -97,6 +106,8 @@ class _Stored(msgspec.Struct, frozen=True):
     fitted_on: int
     rows: Packed
     drift: drifts.Stored | None = None  #: of a state that was stored before there was any
+    target: Target = "order"
+    others: list[int] = []
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -189,6 +200,8 @@ def encode(memory: Memory) -> bytes:
             fitted_on=memory.fitted_on,
             rows=pack(rows),
             drift=memory.drift.stored(),
+            target=memory.target,
+            others=sorted(memory.others),
         )
     )
 
@@ -205,7 +218,7 @@ def decode(raw: bytes) -> Memory:
     return Memory(
         horizon_days=days,
         panel=Panel.restored(stored.panel, days // 7, stored.cap),
-        contest=Contest.restored(stored.contest, days),
+        contest=Contest.restored(stored.contest, days, LEAST[stored.target]),
         logistic=Logistic(RAW, stored.logistic),
         served=stored.served,
         week=stored.week,
@@ -214,6 +227,8 @@ def decode(raw: bytes) -> Memory:
         fitted_on=stored.fitted_on,
         rows=[unpacked(stored.rows)],
         drift=Drift() if stored.drift is None else Drift.restored(stored.drift),
+        target=stored.target,
+        others=set(stored.others),
     )
 
 
@@ -225,24 +240,26 @@ def _stretch(memory: Memory, batch: Batch, start: int) -> int:
     _, first = np.unique(batch.codes[start:end], return_index=True)
     again = np.setdiff1d(np.arange(end - start), first, assume_unique=True)
     end = start + int(again[0]) if len(again) else end
-    return start + memory.panel.admit(batch.codes[start:end], usable(batch.raw[start:end]))
+    return start + memory.panel.admit(batch.codes[start:end], usable(batch.raw[start:end], memory.target))
 
 
 def _take(memory: Memory, batch: Batch) -> Settled:
     """Samples of different customers within a week."""
     panel = memory.panel
+    _note_others(memory, batch)
     rows = panel.rows(batch.codes)
-    fresh = (rows >= 0) & usable(batch.raw)
+    fresh = (rows >= 0) & usable(batch.raw, memory.target)
     fresh[fresh] = batch.at[fresh] > panel.latest[rows[fresh]]
     rows, (codes, at, raw) = rows[fresh], batch.part(fresh)
     if not len(rows):
         return _NOTHING
     due = panel.settle(rows, at)
-    happened = raw[due.samples, AT["days_since_order"]] >= memory.horizon_days
+    silence = raw[:, SILENT[memory.target]]
+    happened = silence[due.samples] >= memory.horizon_days
     _learn(memory, due, codes[due.samples], at[due.samples], happened)
     forecast = parts(memory.served, raw)
-    x, active = vectors(raw), raw[:, AT["days_since_order"]] <= memory.horizon_days
-    panel.freeze(rows, at, x, _seen(forecast, raw), raw)
+    x, active = vectors(raw), silence <= memory.horizon_days
+    panel.freeze(rows, at, x, _seen(forecast, silence, raw), raw)
     memory.drift.see(x[active], forecast.served[active])
     memory.until = max(memory.until, int(at.max()))
     return Settled(codes[due.samples], due.asked, due.seen, happened)
@@ -270,8 +287,8 @@ def again(params: Params, due: Due) -> tuple[Floats, Floats]:
     return learned(params, due.x), bgnbd.p_no_order(params.bgnbd, *buying, params.horizon_days / 7.0)
 
 
-def _seen(forecast: Parts, raw: Floats) -> Singles:
-    facts = (raw[:, AT["days_since_order"]], raw[:, AT["orders"]], raw[:, AT["days_since_first_order"]])
+def _seen(forecast: Parts, silence: Floats, raw: Floats) -> Singles:
+    facts = (silence, raw[:, AT["orders"]], raw[:, AT["days_since_first_order"]])
     return np.column_stack([*forecast, *facts]).astype(np.float32)
 
 
@@ -285,12 +302,38 @@ def _end_week(memory: Memory, week: int) -> None:
         memory.rows = []
         memory.panel.forget(memory.until - panels.GONE)
         buying, value = memory.served.bgnbd, memory.served.gamma_gamma
-        if week >= memory.fitted + REFIT or len(memory.panel) >= 2 * memory.fitted_on:
+        if memory.target == "order" and (week >= memory.fitted + REFIT or len(memory.panel) >= 2 * memory.fitted_on):
             fitted, valued = _fit(memory.panel)
             buying, value = fitted or buying, valued or value
             memory.fitted, memory.fitted_on = (week, len(memory.panel)) if fitted else (0, 0)
         memory.served = _serving(memory, buying, value)
-    memory.week = week
+        _aim(memory, ended)
+    memory.week, memory.others = week, set()
+
+
+def _note_others(memory: Memory, batch: Batch) -> None:
+    """Visitors who never ordered or, where visits are forecast, buyers who never visited."""
+    only = usable(batch.raw, OTHER[memory.target]) & ~usable(batch.raw, memory.target)
+    for code in batch.codes[only & (batch.at // WEEK == memory.week)].tolist():
+        if len(memory.others) < memory.panel.cap:
+            memory.others.add(code)
+
+
+def _aim(memory: Memory, ended: int) -> None:
+    """Forecast what there is in this shop, and begin anew if that has changed."""
+    panel, orders = memory.panel, memory.target == "order"
+    here = panel.latest[: len(panel)] // WEEK == ended
+    others = int(panel.members(np.array(sorted(memory.others), np.int64)).sum())
+    many = int(here.sum()) + others
+    buyers = int((panel.stats[: len(panel), _ORDERS][here] >= 1).sum()) + (0 if orders else others)
+    if many < ASKED or (buyers >= FEW * many if orders else buyers <= MANY * many):
+        return
+    memory.target = OTHER[memory.target]
+    memory.panel = Panel(panel.weeks, panel.cap)
+    memory.contest = Contest(memory.horizon_days, LEAST[memory.target])
+    memory.logistic, memory.drift = Logistic(RAW), Drift()
+    memory.fitted, memory.fitted_on = 0, 0
+    memory.served = _serving(memory, None, None)
 
 
 def _losses(rows: Singles, days: int) -> Floats:
@@ -335,6 +378,7 @@ def _serving(memory: Memory, buying: Bgnbd | None, value: GammaGamma | None) -> 
         until=memory.until,
         metrics=contest.measures(),
         drift=memory.drift.told(),
+        target=memory.target,
     )
 
 

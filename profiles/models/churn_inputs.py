@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,13 @@ COLUMNS: Final = np.array([INDEX[name] for name in RAW])  #: of the whole dictio
 #: without these a customer is nobody the model speaks of: they have never ordered
 NEEDED: Final = np.array([AT[name] for name in ("days_since_order", "days_since_first_order", "orders")])
 
+#: what is forecast not to come: an order or, in a shop without orders, a visit
+Target = Literal["order", "visit"]
+SILENT: Final[dict[Target, int]] = {
+    "order": AT["days_since_order"],
+    "visit": AT["days_since_visit"],
+}  #: columns: for how long
+
 _HIGH: Final = np.array([each.high for each in INPUTS])
 _UNKNOWN: Final = np.array([each.unknown for each in INPUTS])
 _LOGGED: Final = np.array([each.logged for each in INPUTS])
@@ -106,9 +113,12 @@ def matrix(rows: Sequence[Mapping[str, float]]) -> Floats:
     return np.array([[row.get(name, nan) for name in RAW] for row in rows], np.float64).reshape(len(rows), len(RAW))
 
 
-def usable(raw: Floats) -> Bools:
-    """Which rows may reach a model: customers who have ordered, with nothing infinite about them."""
+def usable(raw: Floats, target: Target = "order") -> Bools:
+    """Which rows may reach a model: customers who have ordered (visited), with nothing infinite about them."""
     check(raw)
+    if target == "visit":
+        visited: Bools = np.isfinite(raw[:, SILENT["visit"]]) & ~np.isinf(raw).any(axis=1)
+        return visited
     sound: Bools = np.isfinite(raw[:, NEEDED]).all(axis=1) & (raw[:, AT["orders"]] >= 1) & ~np.isinf(raw).any(axis=1)
     return sound
 

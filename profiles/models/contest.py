@@ -47,6 +47,7 @@ class Contest:
     """Settled forecasts, by the week in which their labels came."""
 
     days: int  #: the horizon
+    least: int = 2  #: orders of those about whom alerts are compared
     first: int = 0  #: week of the first label
     losses: Floats = field(default_factory=lambda: np.zeros(len(MIXES)))
     weight: float = 0.0  #: labels behind ``losses``, faded
@@ -91,7 +92,7 @@ class Contest:
 
     def _alerts(self, rows: Floats, happened: Bools) -> dict[str, Measures]:
         """Alerts about repeat buyers silent for at most two horizons, by the plain rule and as many by each forecaster."""
-        some = (rows[:, ORDERS] >= 2) & (rows[:, SILENCE] <= 2 * self.days) & np.isfinite(rows[:, WHO])
+        some = (rows[:, ORDERS] >= self.least) & (rows[:, SILENCE] <= 2 * self.days) & np.isfinite(rows[:, WHO])
         rows, happened, silence = rows[some], happened[some], rows[some, SILENCE]
         who = rows[:, WHO].astype(np.int64)
         raised = {"rule": budget.by_rule(silence, budget.rule_days(self.days), who)}
@@ -104,10 +105,10 @@ class Contest:
         return Stored(self.first, self.losses.tolist(), self.weight, weeks)
 
     @classmethod
-    def restored(cls, stored: Stored, days: int) -> Contest:
+    def restored(cls, stored: Stored, days: int, least: int) -> Contest:
         """Raises ModelMismatch: it was stored in another shape."""
         weeks = [(week, unpacked(rows)) for week, rows in stored.weeks]
-        return cls(days, stored.first, np.array(stored.losses), stored.weight, weeks)
+        return cls(days, least, stored.first, np.array(stored.losses), stored.weight, weeks)
 
     def _active(self, rows: Singles) -> tuple[Floats, Bools]:
         """Forecasts and labels of customers who were not yet lost: alerts are about them.  All of them, if both said so."""

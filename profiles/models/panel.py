@@ -25,6 +25,7 @@ SEEN: Final = ("learner", "bgnbd", "served", "silence", "orders", "age")
 STATS: Final = ("days_since_order", "days_since_first_order", "orders", "average_order")  #: of the latest sample
 GONE: Final = 5 * WEEK  #: a customer without a sample for so long is followed no more: merged, or erased
 
+_SILENCE: Final = SEEN.index("silence")
 _STATS: Final = np.array([AT[name] for name in STATS])
 
 
@@ -139,9 +140,10 @@ class Panel:
     def typical(self, days: int) -> Singles:
         """Mean of the latest vectors of customers who were silent for no longer than ``days``; of all, if none was."""
         n = len(self.place)
-        active = np.flatnonzero(self.stats[:n, 0] <= days)
+        slots = (self.latest[:n] // WEEK) % self.weeks
+        active = np.flatnonzero(self.seen[np.arange(n), slots, _SILENCE] <= days)
         rows = active if len(active) else np.arange(n)
-        latest = self.frozen[rows, (self.latest[rows] // WEEK) % self.weeks]
+        latest = self.frozen[rows, slots[rows]]
         mean: Singles = latest.mean(axis=0) if n else np.zeros(len(RAW), np.float32)
         return mean
 

@@ -16,7 +16,7 @@ from profiles.errors import ModelMismatch
 from profiles.models import bgnbd as bg
 from profiles.models import gammagamma as gg
 from profiles.models.bgnbd import Bgnbd
-from profiles.models.churn_inputs import AT, HASH, RAW, Floats, Singles, usable, vectors
+from profiles.models.churn_inputs import AT, HASH, RAW, Floats, Singles, Target, usable, vectors
 from profiles.models.drift import Moved
 from profiles.models.gammagamma import GammaGamma
 
@@ -43,10 +43,13 @@ class Params(msgspec.Struct, frozen=True):
     until: int  #: newest sample seen (ms)
     metrics: dict[str, dict[str, float | None]] = {}
     drift: tuple[Moved, ...] = ()  #: what was watched, in words
+    target: Target = (
+        "order"  #: what is forecast not to come; of a visit there is no ``bgnbd``, the learner speaks alone
+    )
 
 
 class Parts(NamedTuple):
-    """Probabilities of no order within the horizon, NaN for who never ordered and where a part is not ready."""
+    """Probabilities of no order (visit) within the horizon, NaN for who never had one and where a part is not ready."""
 
     learner: Floats
     bgnbd: Floats
@@ -102,9 +105,9 @@ def check(params: Params) -> None:
 
 
 def score(params: Params, raw: Floats) -> Floats:
-    """Probability of no order within the horizon; one row a customer, columns as ``churn_inputs.RAW``.
+    """Probability of no order, or no visit, within the horizon; one row a customer, columns as ``churn_inputs.RAW``.
 
-    NaN for customers who never ordered.
+    NaN for customers who never ordered (visited): see ``Params.target``.
 
     Raises:
         ModelMismatch: params or matrix are for another list of inputs.
@@ -115,7 +118,7 @@ def score(params: Params, raw: Floats) -> Floats:
 def parts(params: Params, raw: Floats) -> Parts:
     """What each forecaster says, and the mix that is served."""
     check(params)
-    able, days = usable(raw), params.horizon_days
+    able, days = usable(raw, params.target), params.horizon_days
     nothing = np.full(len(raw), np.nan)
     learner = np.where(able, learned(params, vectors(raw)), np.nan) if params.samples else nothing
     buying = (

@@ -17,7 +17,19 @@ import msgspec
 import numpy as np
 
 from profiles.models import bgnbd
-from profiles.models.churn_inputs import AT, GROUPS, INPUTS, RAW, Floats, Input, Singles, matrix, usable, vectors
+from profiles.models.churn_inputs import (
+    AT,
+    GROUPS,
+    INPUTS,
+    RAW,
+    Floats,
+    Input,
+    Singles,
+    Target,
+    matrix,
+    usable,
+    vectors,
+)
 from profiles.models.params import Params, bought, check, scaled, score
 
 LEAST: Final = 0.02  #: what moves the log-odds by less is no reason
@@ -31,7 +43,7 @@ class Reason(msgspec.Struct, frozen=True):
     group: str
     zh: str  #: the group's name
     en: str
-    contribution: float  #: to the log-odds of not ordering; positive raises the risk
+    contribution: float  #: to the log-odds of not ordering (visiting); positive raises the risk
     because_zh: str  #: the numbers behind it
     because_en: str
 
@@ -57,14 +69,14 @@ CHANGES: Final[dict[str, tuple[str, str]]] = {
 def reasons(params: Params, raw: Floats) -> tuple[Reason, ...]:
     """Reasons of one customer (a row of features as ``churn_inputs.RAW``), what raises the risk most first.
 
-    Nobody's, if the customer never ordered or the params serve nobody.
+    Nobody's, if the customer never ordered (visited) or the params serve nobody.
 
     Raises:
         ModelMismatch: params or features are for another list of inputs.
     """
     check(params)
     row = raw.reshape(1, -1)
-    if not usable(row)[0] or params.source == "baseline":
+    if not usable(row, params.target)[0] or params.source == "baseline":
         return ()
     total: dict[str, float] = defaultdict(float)
     share = params.blend
@@ -73,7 +85,15 @@ def reasons(params: Params, raw: Floats) -> tuple[Reason, ...]:
     for group, worth in _buying(params, row).items():
         total[group] += (1.0 - share) * worth
     told = sorted(((worth, group) for group, worth in total.items() if abs(worth) >= LEAST), reverse=True)
-    return tuple(_reason(group, worth, row[0]) for worth, group in told)
+    return tuple(_reason(group, worth, row[0], params.target) for worth, group in told)
+
+
+def outcome(params: Params) -> tuple[str, str]:
+    """What the probability is of, Chinese and English."""
+    days = params.horizon_days
+    if params.target == "visit":
+        return f"{days} 天内不再访问", f"no visit within {days} days"
+    return f"{days} 天内不再下单", f"no order within {days} days"
 
 
 def contributions(params: Params, raw: Floats) -> Floats:
@@ -96,6 +116,8 @@ def what_if(params: Params, now: Floats, after: dict[str, Floats]) -> tuple[What
     before = float(score(params, now.reshape(1, -1))[0])
     found = []
     for what, row in after.items():
+        if what == "order" and params.target == "visit":
+            continue  # nobody orders in this shop
         then = float(score(params, row.reshape(1, -1))[0])
         if np.isfinite(before) and np.isfinite(then):
             found.append(WhatIf(what, *CHANGES[what], round(then, 4), round(then - before, 4)))
@@ -135,19 +157,20 @@ def _log_odds(p: Floats) -> float:
     return float(np.log(sure / (1.0 - sure)))
 
 
-def _reason(group: str, worth: float, row: Floats) -> Reason:
+def _reason(group: str, worth: float, row: Floats, target: Target) -> Reason:
     features = dict(zip(RAW, row.tolist(), strict=True))
-    said = list(dict.fromkeys(_phrases(group, features)))[:PHRASES]
+    said = list(dict.fromkeys(_phrases(group, features, target)))[:PHRASES]
     zh, en = "，".join(zh for zh, _ in said), ", ".join(en for _, en in said)
     return Reason(group, *GROUPS[group], round(worth, 4), zh, re.sub(r"(?<![\d.])1 days\b", "1 day", en))
 
 
-def _phrases(group: str, features: dict[str, float]) -> Iterator[tuple[str, str]]:
+def _phrases(group: str, features: dict[str, float], target: Target) -> Iterator[tuple[str, str]]:
     for one in INPUTS:
-        if one.group == group and one.zh and _known(one, features):
+        if one.group == group and one.zh and _known(one, features, target):
             yield one.zh.format_map(features), one.en.format_map(features)
 
 
-def _known(one: Input, features: dict[str, float]) -> bool:
+def _known(one: Input, features: dict[str, float], target: Target) -> bool:
     asked = [name for name in RAW if f"{{{name}:" in one.zh]
-    return features["orders"] >= one.least and all(np.isfinite(features[name]) for name in asked)
+    enough = target == "visit" or features["orders"] >= one.least
+    return enough and all(np.isfinite(features[name]) for name in asked)

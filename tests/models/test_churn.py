@@ -15,7 +15,8 @@ from profiles.errors import ModelMismatch
 from profiles.models import churn, params
 from profiles.models.churn import Batch, Memory, Settled
 from profiles.models.churn_inputs import AT, RAW
-from profiles.models.contest import HEAD_START
+from profiles.models.contest import HEAD_START, WHO, unpacked
+from profiles.models.packing import pack
 from profiles.models.panel import Due
 from profiles.stable import code_of
 from profiles.wire import Sample
@@ -192,6 +193,19 @@ def test_state_and_params_of_another_list_of_inputs_are_refused(monkeypatch: pyt
         params.decode(params.encode(published))
     with pytest.raises(ModelMismatch, match="refused"):
         churn.score(published, samples().raw)
+
+
+def test_rows_stored_before_they_said_who_they_are_about_are_still_read() -> None:
+    memory = learned(samples())
+    rows = np.concatenate([each for _, each in memory.contest.weeks])
+    old = unpacked(pack(rows[:, :WHO]))
+    assert (old[:, :WHO] == rows[:, :WHO]).all()
+    assert np.isnan(old[:, WHO]).all()
+    memory.contest.weeks = [(week, unpacked(pack(each[:, :WHO]))) for week, each in memory.contest.weeks]
+    before, after = churn.read(memory, 1), memory.contest.measures()
+    assert before is not None
+    assert after["served"] == before.metrics["served"]
+    assert after["alerts_rule"]["alerts"] == 0.0
 
 
 def test_damaged_state_and_params_are_refused() -> None:
