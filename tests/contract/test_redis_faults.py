@@ -191,10 +191,11 @@ def test_a_server_busy_with_a_script_says_so(server: Server) -> None:
     """BUSY, once a script has run for longer than the server's patience.  Relied on by ``reach.py``."""
 
     async def check(client: Any) -> None:
-        slow = asyncio.create_task(Script(client, BUSY)(["n"], [600]))
+        slow, other = asyncio.create_task(Script(client, BUSY)(["n"], [600])), connect(server.url)
         await asyncio.sleep(0.2)
         with pytest.raises(RedisError) as told:
-            await client.get("a")
+            await other.get("a")  # on the script's own connection it would wait for the script's answer
+        await other.aclose()
         assert word(told.value) == "BUSY"
         assert await slow == b"the answer of the slow script"
 
