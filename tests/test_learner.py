@@ -204,6 +204,39 @@ def test_a_learner_that_dies_anywhere_comes_to_the_same(redis_url: str) -> None:
     run(redis_url, story)
 
 
+def test_a_learner_killed_after_it_published_and_before_it_stored_comes_to_the_same(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was published then is published once more, from the same samples."""
+    encode, stores = churn.encode, [0]
+
+    def dying(memory: churn.Memory) -> bytes:
+        stores[0] += 1
+        if stores[0] % 4 == 0:
+            raise RuntimeError("killed")
+        return encode(memory)
+
+    monkeypatch.setattr(churn, "encode", dying)
+
+    async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
+        place, deaths = 0, 0
+        while place < len(LOG):
+            one = learner()
+            place = (await one.open()).next
+            try:
+                await one.handle(LOG[place:])
+            except RuntimeError:
+                deaths += 1
+            else:
+                place = len(LOG)
+        assert deaths > 3
+        assert alike(await live(registry), core(LOG))
+        found, told = await live_segments(registry), core_segments(LOG)
+        assert alike(found, told)
+
+    run(redis_url, story)
+
+
 def test_samples_that_come_twice_change_nothing(redis_url: str) -> None:
     async def story(registry: Registry, learner: Callable[[], Learner]) -> None:
         one, twice = learner(), [each for each in LOG for _ in range(2)]
