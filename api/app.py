@@ -19,7 +19,7 @@ from api.house import House
 from api.metrics import VERSION
 from api.openapi import describe
 from api.problems import Refusal, refuse, refuse_invalid, refuse_path
-from api.routes import alerts, baskets, health, insights, live, models, profiles, tags
+from api.routes import alerts, baskets, collect, health, insights, live, models, profiles, tags
 from profiles.clock import Clock, system_clock
 from profiles.settings import Settings
 
@@ -61,6 +61,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         alerts.router,
         live.profiles,
         live.alerts,
+        *([collect.router] if settings.collect else []),
         health.router,
     )
     for router in routers:

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from fastapi import Request
 
+from api.collector import Collector
 from api.keybook import KeyBook
 from api.live.alerts import AlertFeed
 from api.live.profiles import ProfileWatch
@@ -57,6 +58,7 @@ class House:
         self.alarms = Alarms(self._client)
         self.profile_streams = ProfileWatch(self.reader)
         self.alert_streams = AlertFeed(self.alerts)
+        self.collector = Collector(settings, clock)
         self._reader = Reader(self.store, self.registry, settings, clock)
         self._opening = asyncio.Lock()
         self._opened = self._settled = self._warmed = False
@@ -97,6 +99,7 @@ class House:
                 task.cancel()
             _, left = await asyncio.wait(self._tasks, timeout=1.0)
             self._tasks = list(left)
+        await self.collector.close()
         await self._client.aclose()
 
     async def ping(self) -> None:

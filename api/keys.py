@@ -35,7 +35,15 @@ async def let_in(request: Request, scope: Scope) -> Key:
     Raises:
         Refusal: 401 no key or an unknown one, 403 a key without this scope.
     """
-    given = given_key(request)
+    return await allowed(request, given_key(request), scope)
+
+
+async def allowed(request: Request, given: str | None, scope: Scope) -> Key:
+    """The key that was given, wherever it stood.
+
+    Raises:
+        Refusal: 401 no key or an unknown one, 403 a key without this scope.
+    """
     if given is None:
         raise Refusal(401, "missing_key", _NO_KEY, headers=_challenge(request))
     key = await house_of(request).keys.find(given)

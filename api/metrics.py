@@ -10,7 +10,7 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_IN: Final = "PROMETHEUS_MULTIPROC_DIR"  #: the variable that tells prometheus_client where processes add up
@@ -33,6 +33,10 @@ DURATION: Final = Histogram(
     buckets=LATENCIES,
 )
 SSE_CLIENTS: Final = Gauge("mien_sse_clients", "Live streams that are open.", ["stream"], multiprocess_mode="livesum")
+COLLECTED: Final = Counter("mien_collected", "Events that SDKs sent and Kafka has.", ["dialect"])
+NOT_COLLECTED: Final = Counter(
+    "mien_collect_refused", "Events that became dead letters at the door, by reason.", ["dialect", "reason"]
+)
 BUILD: Final = Gauge("mien_build_info", "Always 1; the labels say what runs.", ["version"], multiprocess_mode="max")
 BUILD.labels(VERSION).set(1)
 

@@ -10,11 +10,13 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     kernels/                            the loops over slots: fold, merge, derive, decide, horizon, advance, pack
     census                              names of the counts that all customers make together: steps, returns
     privacy -> grams -> said            what somebody wrote, as hashed pieces
+    topics                              names of topics that both shells write to
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened
     packing                             matrices as bytes that travel, many at once
     models/                             what is learned from lessons and how to score with it; what counts say of paths and returns
     population                          what decides besides rules: cut points of all customers together, the churn model
     intake -> inputs                    from an app's record to columns of events
+    dialects/                           what other systems' SDKs send, as records that intake reads
     lessons                             what learners are told of single events: orders of several products, rated texts
     quarantine                          an event that cannot be worked with is cut out of its batch
     replay                              history in the order it happened, whatever order it arrives in

@@ -59,6 +59,12 @@ class Settings(BaseModel):
     api_workers: int = Field(1, ge=1, le=64, description="Processes that serve the API on that port, a core each.")
     api_keys: str = Field("", description="Bootstrap keys: `secret=scope+scope`, comma separated.")
 
+    collect: bool = Field(True, description="Take events over HTTP, from SDKs.")
+    collect_bytes: int = Field(
+        6 << 20, ge=1024, description="Bytes of one request to the collector, inflated; the largest SDK batch is 5 MiB."
+    )
+    collect_per_second: float = Field(0, ge=0, description="Events a second that one key may send; 0: any number.")
+
     webhook_urls: Names = Field((), description="Where alerts are posted, comma separated.")
     webhook_secret: str = Field("", description="Signing secret (whsec_...), see the Standard Webhooks spec.")
     webhook_private: bool = Field(False, description="Allow webhooks to http:// and private addresses.")

@@ -115,6 +115,21 @@ class DeadLetter(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+KEPT_BYTES = 3 << 20  #: most bytes of a dead letter's value; more than any broker of ours accepts from an app
+
+
+def headers(letter: DeadLetter, form: str = "raw") -> list[tuple[str, bytes]]:
+    """Where a dead letter came from and why; topic, partition and offset tell repeats apart."""
+    return [
+        ("topic", letter.topic.encode()),
+        ("partition", str(letter.partition).encode()),
+        ("offset", str(letter.offset).encode()),
+        ("reason", letter.reason.encode()),
+        ("detail", letter.detail[:500].encode(errors="replace")),
+        *([("form", form.encode())] if form != "raw" else []),
+    ]
+
+
 encode = msgspec.json.Encoder().encode
 decode_transition = msgspec.json.Decoder(Transition).decode
 

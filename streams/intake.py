@@ -19,8 +19,8 @@ from profiles.errors import Rejected
 from profiles.intake import Event, Intake
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
-from profiles.wire import DeadLetter
-from streams.quarantine import KEPT_BYTES, Sender, headers
+from profiles.wire import KEPT_BYTES, DeadLetter, headers
+from streams.quarantine import Sender
 from streams.sift import FAULT, Aside, Poison, said
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS
 

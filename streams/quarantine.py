@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from profiles.wire import DeadLetter
+from profiles.wire import KEPT_BYTES, headers
 from streams import metrics
 from streams.bell import Bell
 from streams.patience import EXIT_BUG, Stop
@@ -24,7 +24,6 @@ from streams.topics import DEAD_LETTERS
 
 log = structlog.get_logger("mien")
 WINDOW = 60.0  #: seconds over which faults are counted
-KEPT_BYTES = 3 << 20  #: most bytes of a dead letter's value; more than any broker of ours accepts from an app
 
 Fetch = Callable[[str, int, int], Awaitable[bytes | None]]  #: topic, partition, offset -> the record's value
 
@@ -120,15 +119,3 @@ class Quarantine:
 
 def _where(poison: Poison) -> str:
     return f"{poison.letter.topic}/{poison.letter.partition} at {poison.letter.offset}, {poison.letter.detail}"
-
-
-def headers(letter: DeadLetter, form: str = "raw") -> list[tuple[str, bytes]]:
-    """Where a dead letter came from and why; topic, partition and offset tell repeats apart."""
-    return [
-        ("topic", letter.topic.encode()),
-        ("partition", str(letter.partition).encode()),
-        ("offset", str(letter.offset).encode()),
-        ("reason", letter.reason.encode()),
-        ("detail", letter.detail[:500].encode(errors="replace")),
-        *([("form", form.encode())] if form != "raw" else []),
-    ]

@@ -19,17 +19,17 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from profiles import topics as shared
 from profiles.errors import MienError
 from profiles.settings import Settings
 
 PROFILE_INPUTS = "profile-inputs"
 TRANSITIONS = "transitions"
 SAMPLES = "samples"
-DEAD_LETTERS = "dead-letters"
+DEAD_LETTERS = shared.DEAD_LETTERS
 OWN = frozenset({PROFILE_INPUTS, TRANSITIONS, SAMPLES, DEAD_LETTERS})
 
-USUAL_EVENTS = ("events.behavior", "events.orders")
-"""What exists out of the box: created where ``event_topics`` is a glob that matches them."""
+USUAL_EVENTS = shared.USUAL_EVENTS
 
 MIB = 1 << 20
 DAY_MS = 86_400_000

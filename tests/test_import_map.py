@@ -22,7 +22,7 @@ HOUSES: Final = ("profiles", "streams", "api")
 FORBIDDEN: Final = {
     "profiles": {"streams", "api", "faust", "kafka", "aiokafka", "fastapi", "uvicorn", "tests"},
     "streams": {"api", "fastapi", "tests"},
-    "api": {"streams", "faust", "kafka", "aiokafka", "tests"},
+    "api": {"streams", "faust", "kafka", "tests"},
 }
 TIME_OF_DAY: Final = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 
@@ -70,6 +70,11 @@ def test_no_arrow_runs_back(house: str) -> None:
         if name.split(".")[0] in FORBIDDEN[house]
     }
     assert arrows == set()
+
+
+def test_of_the_api_only_the_outlet_knows_kafka() -> None:
+    knows = {path.name for path in files("api") if any(name.split(".")[0] == "aiokafka" for name in imports(path))}
+    assert knows == {"outlet.py"}
 
 
 def test_only_the_store_touches_redis() -> None:
