@@ -53,11 +53,16 @@ async def _admitted(request: Request, shown: str | None) -> Key:
 
 def _key_outside(request: Request) -> str | None:
     """The write key, where it does not stand in the body."""
-    found = given_key(request) or request.headers.get("x-write-key")
+    found = given_key(request) or _after_colon(request.headers.get("x-write-key"))
     if found is None and (query := request.url.query):
         asked = parse_qs(query, max_num_fields=32)
         found = next((asked[name][0] for name in KEY_IN_QUERY if name in asked), None)
     return found or None
+
+
+def _after_colon(given: str | None) -> str | None:
+    """Jitsu's SDK insists on ``id:secret``; the secret is the key, the id may be anything."""
+    return given and given.rpartition(":")[2]
 
 
 async def _body(request: Request, limit: int) -> bytes:

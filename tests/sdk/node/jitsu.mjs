@@ -1,8 +1,8 @@
 // An app that uses @jitsu/js on a server: a customer looks, buys and gets some money back.
 import { jitsuAnalytics } from '@jitsu/js'
 
-const [host, writeKey, userId] = process.argv.slice(2)
-const client = jitsuAnalytics({ host, writeKey, s2s: true })
+const [host, key, userId] = process.argv.slice(2)
+const client = jitsuAnalytics({ host, writeKey: `shop:${key}`, s2s: true })
 
 await client.identify(userId, { city: '上海', age: 29 })
 await client.track('Product Viewed', { product_id: 'p-1', category: '咖啡' })
