@@ -69,7 +69,7 @@ class Outlet:
         except UnknownTopicOrPartitionError as error:
             raise NotTaken("a topic is missing in Kafka; `mien topics` or the first worker makes it") from error
         except (KafkaError, TimeoutError, OSError) as error:
-            log.warning("kafka did not acknowledge", error=str(error)[:200], records=len(records))
+            log.warning("kafka did not acknowledge", error=repr(error)[:200], records=len(records))
             raise NotTaken("Kafka does not acknowledge; try again shortly") from error
         finally:
             self._waiting -= size

@@ -106,6 +106,14 @@ def test_every_reason_of_a_dead_letter_is_explained() -> None:
     assert set(first_column("docs/wire.md", "## Dead letters")) == raised
 
 
+def test_every_reason_of_the_collector_is_explained() -> None:
+    """Either as one that intake has too, or as one of its own; a request that is none as a whole is no dead letter."""
+    raised = {texts(call)[0] for call in calls("profiles/dialects", "Rejected", "Unfit") if texts(call)}
+    known = {*first_column("docs/wire.md", "## Dead letters"), "body_too_large", "bad_gzip"}
+
+    assert set(first_column("docs/collect.md", "## What becomes of an event")) == raised - known
+
+
 def test_every_reason_that_is_our_own_fault_is_explained() -> None:
     assert first_column("docs/wire.md", "### Dead letters of our own making") == [FAULT, POISON, DAMAGED]
 

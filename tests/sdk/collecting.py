@@ -70,9 +70,13 @@ class Collecting:
     def post(self, path: str, **given: Any) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", trust_env=False, timeout=20, **given)
 
-    def run(self, app: str, who: str, url: str = "") -> str:
+    def get(self, path: str) -> httpx.Response:
+        """As somebody who may read."""
+        return httpx.get(f"{self.url}{path}", auth=("reader", ""), trust_env=False, timeout=20)
+
+    def run(self, app: str, who: str, retries: int = 3) -> str:
         """Run an app of ``apps`` to its end and return what it printed; it must not fail."""
-        return finished([sys.executable, str(APPS / f"send_{app}.py"), url or self.url, KEY, who])
+        return finished([sys.executable, str(APPS / f"send_{app}.py"), self.url, KEY, who, str(retries)])
 
     def records(self, *topics: str) -> list[Any]:
         """Everything in some topics."""

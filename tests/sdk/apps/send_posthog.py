@@ -8,8 +8,10 @@ from typing import Any
 from posthog import Posthog
 
 
-def main(url: str, key: str, who: str) -> None:
-    client = Posthog(key, host=url, gzip=True, max_retries=3, on_error=lambda error, _: print(f"failed: {error}"))
+def main(url: str, key: str, who: str, retries: str) -> None:
+    client = Posthog(
+        key, host=url, gzip=True, max_retries=int(retries), on_error=lambda error, _: print(f"failed: {error}")
+    )
 
     def sent(event: str, **properties: Any) -> None:
         client.capture(event, distinct_id=who, properties=properties)
@@ -24,4 +26,4 @@ def main(url: str, key: str, who: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])

@@ -7,8 +7,8 @@ import sys
 from rudderstack.analytics.client import Client
 
 
-def main(url: str, key: str, who: str) -> None:
-    client = Client(key, host=url, max_retries=3, on_error=lambda error, _: print(f"failed: {error}"))
+def main(url: str, key: str, who: str, retries: str) -> None:
+    client = Client(key, host=url, max_retries=int(retries), on_error=lambda error, _: print(f"failed: {error}"))
     client.identify(who, {"city": "上海", "age": 29})
     for number in (1, 2):
         client.track(who, "Product Viewed", {"product_id": f"p-{number}", "category": "咖啡"})
@@ -20,4 +20,4 @@ def main(url: str, key: str, who: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])
