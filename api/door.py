@@ -40,6 +40,8 @@ async def take(request: Request, dialect: str, read: Read, call: str = "") -> No
     try:
         parcel = read(Arrived(body, limit, call, request.url.query, dict(request.headers)))
     except Rejected as fault:
+        if key is None:
+            await _admitted(request, None)  # whoever shows no key is told nothing else
         raise _refused(fault) from None
     key = key or await _admitted(request, parcel.key or None)
     await house_of(request).collector.take(list(parcel.items), key, dialect)
