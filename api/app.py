@@ -66,7 +66,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     )
     for router in routers:
         app.include_router(router)
-    app.add_middleware(Express)
+    app.add_middleware(Express, posts=collect.POSTS if settings.collect else {})
     app.add_middleware(Frame)  # added last, so it is around all others
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app

@@ -1,14 +1,15 @@
-"""The one request that is made all the time, answered ahead of the framework: reading a customer.
+"""The requests that are made all the time, answered ahead of the framework: reading a customer, bringing events.
 
-Knows: what such a request looks like.  Must not know: how it is answered (``routes.profiles``).
+Knows: what such requests look like.  Must not know: how they are answered (``routes.profiles``, ``routes.collect``).
 The framework finds a route among thirty, resolves its dependencies and checks parameters, each time anew; where the
-route is known, has one parameter and asks one thing of the key, that is more work than the answer.  Whatever is not
+route is known and asks one thing of the key, that is more work than the answer.  Whatever is not
 exactly this request goes on to the framework, where the same function answers it; its description is there too.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fastapi import Request
 
@@ -24,11 +25,18 @@ _ROUTE: Final = next(each for each in profiles.router.routes if getattr(each, "p
 class Express:
     """A layer right below the frame."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, posts: Mapping[str, Any]) -> None:
+        """``posts``: path -> route of what is sent to a fixed path and read raw."""
         self._app = app
+        self._posts = posts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._posts:
+            route = scope["route"] = self._posts[scope["path"]]
+            response = await route.endpoint(Request(scope, receive))
+            await response(scope, receive, send)
+            return
         name = _asked(scope)
         if not name:
             await self._app(scope, receive, send)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from api.door import Read, take
 from api.openapi import Json, refuses
@@ -154,3 +155,10 @@ _serve(
     _ANY,
     "application/cloudevents+json",
 )
+
+POSTS: Final = {
+    route.path: route
+    for route in router.routes
+    if isinstance(route, APIRoute) and "POST" in route.methods and "{" not in route.path
+}
+"""Paths that need no router to be found."""
