@@ -21,6 +21,7 @@ PRIVATE: Final = {
     **dict.fromkeys(("idcard", "idnumber", "passport", "birthday", "birthdate", "dateofbirth", "生日"), "rest"),
 }
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_CHINESE: Final = re.compile(r"^(?:00)?86(1[3-9]\d{9})$")
 _PHONE: Final = re.compile(r"(\+?86[ -]?)?1[3-9]\d([ -]?\d{4}){2}|\+\d[\d ()-]{6,18}\d")
 
 
@@ -36,12 +37,14 @@ def is_private(key: str, value: object) -> bool:
 def masked(key: str, value: str) -> str:
     """The part of a personal trait that may be seen.
 
+    >>> masked("phone", "+8613812341234")
+    '138****1234'
     >>> masked("phone", "13812341234"), masked("email", "li.lei@example.com"), masked("name", "张伟")
     ('138****1234', 'l***@example.com', '张*')
     """
     how = _how(key, value)
     if how == "phone":
-        digits = "".join(c for c in value if c.isdigit())
+        digits = _CHINESE.sub(r"\1", "".join(c for c in value if c.isdigit()))
         return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 11 else f"****{digits[-2:]}"
     if how == "email" and "@" in value:
         return f"{value[0]}***@{value.rsplit('@', 1)[1]}"

@@ -1,0 +1,8 @@
+"""How a source's names, columns and units become ours: ``sources.yaml``.
+
+targets    what a column may become, and how it is cleaned on the way
+document   the file, read and checked as a whole
+records    one record of an export, a Segment call or a line of a 神策 log, in one shape
+apply      a record becomes an event as apps send it, with every repair and refusal named
+sources.yaml   the file that Mien comes with
+"""
