@@ -23,6 +23,7 @@ from profiles.kinds import Channel, Kind
 from profiles.measures import TRAITS
 from profiles.packing import matrices, matrix, packed_each
 from profiles.stable import code_of
+from profiles.wire import Origin
 
 COLUMNS: Final = (
     "who", "kind", "time", "amount", "quantity", "discount", "rating", "channel", "key", "order", "offset", "lines", "traits",
@@ -60,6 +61,7 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     trait_count: int
     names: dict[int, str]
     patches: dict[int, Patch]  #: event -> traits in words
+    origin: Origin = "live"  #: ``backfill``: history, which never sends anything
 
 
 Record = Batch | Control
@@ -114,7 +116,9 @@ class Draft:
         return drafted([self], topic, partition, clock, received)[0]
 
 
-def drafted(drafts: Sequence[Draft], topic: str, partition: int, clock: int, received: int) -> list[Batch]:
+def drafted(
+    drafts: Sequence[Draft], topic: str, partition: int, clock: int, received: int, origin: Origin = "live"
+) -> list[Batch]:
     """What was drafted of one stretch, as batches; their columns are packed together, since most hold little."""
     numbers = _packed([draft.rows for draft in drafts], len(COLUMNS))
     lines = _packed([draft.lines for draft in drafts], 3)
@@ -134,6 +138,7 @@ def drafted(drafts: Sequence[Draft], topic: str, partition: int, clock: int, rec
             trait_count=len(draft.traits),
             names=draft.names,
             patches=draft.patches,
+            origin=origin,
         )
         for i, draft in enumerate(drafts)
     ]

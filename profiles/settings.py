@@ -33,6 +33,9 @@ class Settings(BaseModel):
     event_topics: Names = Field(
         ("events.*",), description="Topics to read events from: names or globs, comma separated."
     )
+    history_topics: Names = Field(
+        ("*.history",), description="Which of them hold history: names or globs. Their events never send anything."
+    )
     event_partitions: int = Field(4, ge=1, description="Partitions of an event topic that Mien creates itself.")
     buckets: int = Field(8, ge=1, le=1024, description="Buckets of customers = partitions of profile-inputs.")
     replication: int = Field(1, ge=1, description="Replication factor of topics that Mien creates.")
@@ -78,7 +81,7 @@ class Settings(BaseModel):
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Worker metrics for Prometheus; 0 turns them off.")
 
-    @field_validator("event_topics", "webhook_urls", mode="before")
+    @field_validator("event_topics", "history_topics", "webhook_urls", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

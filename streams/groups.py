@@ -34,13 +34,18 @@ class Done(Struct, frozen=True):
         )
 
 
+def _origin(record: inputs.Record) -> str:
+    """History is told apart from what happens, so it is never in one commit with it."""
+    return record.origin if isinstance(record, inputs.Batch) else ""
+
+
 def groups(records: Sequence[tuple[int, inputs.Record]]) -> Iterator[tuple[int, list[Placed] | inputs.Control]]:
     """Runs of batches small enough for one commit, and controls alone, each with its last offset."""
     run: list[Placed] = []
     size = 0
     for offset, record in records:
         more = len(record.profiles) if isinstance(record, inputs.Batch) else COMMIT_LIMIT + 1
-        if run and size + more > COMMIT_LIMIT:
+        if run and (size + more > COMMIT_LIMIT or _origin(record) != run[-1][1].origin):
             yield run[-1][0], run
             run, size = [], 0
         if isinstance(record, inputs.Control):

@@ -19,10 +19,10 @@ from profiles.errors import Rejected
 from profiles.intake import Event, Intake
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
-from profiles.wire import KEPT_BYTES, DeadLetter, headers
+from profiles.wire import KEPT_BYTES, DeadLetter, Origin, headers
 from streams.quarantine import Sender
 from streams.sift import FAULT, Aside, Poison, said
-from streams.topics import DEAD_LETTERS, PROFILE_INPUTS
+from streams.topics import DEAD_LETTERS, PROFILE_INPUTS, matching
 
 STRETCH = 1000  #: most events of one record of profile-inputs
 
@@ -42,10 +42,18 @@ class IntakeHop:
     """Reads stretches of one source partition after another and sends them on."""
 
     def __init__(
-        self, intake: Intake, buckets: int, sender: Sender, aside: Aside | None = None, *, replay: bool = False
+        self,
+        intake: Intake,
+        buckets: int,
+        sender: Sender,
+        aside: Aside | None = None,
+        *,
+        replay: bool = False,
+        history: Sequence[str] = (),
     ) -> None:
         """``replay``: tell every bucket how far each source is, also those that it has nothing for.
 
+        ``history``: topics, names or globs, whose events are told as ``backfill``.
         Without ``aside`` a fault of ours is raised, with it the record to blame goes there and the rest goes on.
         """
         self._replay = replay
@@ -53,6 +61,7 @@ class IntakeHop:
         self._buckets = buckets
         self._sender = sender
         self._aside = aside
+        self._history = tuple(history)
         self._clocks: dict[tuple[str, int], int] = {}
 
     def read(self, records: Sequence[Any], *, carefully: bool = False) -> Read:
@@ -112,7 +121,8 @@ class IntakeHop:
             for bucket in range(self._buckets):
                 read.drafts.setdefault(bucket, inputs.Draft())
         source = stretch[0].topic, stretch[0].partition
-        batches = inputs.drafted(list(read.drafts.values()), *source, read.clock, read.received)
+        origin: Origin = "backfill" if matching(self._history, source[:1]) else "live"
+        batches = inputs.drafted(list(read.drafts.values()), *source, read.clock, read.received, origin)
         return dict(zip(read.drafts, map(inputs.encode, batches), strict=True))
 
     def _sends(self, read: Read, values: dict[int, bytes]) -> list[Awaitable[Any]]:

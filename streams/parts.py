@@ -85,7 +85,14 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     return Parts(
         store=store,
         worlds=worlds,
-        hop=IntakeHop(_intake(settings), settings.buckets, producer, aside, replay=settings.clock == "stream"),
+        hop=IntakeHop(
+            _intake(settings),
+            settings.buckets,
+            producer,
+            aside,
+            replay=settings.clock == "stream",
+            history=settings.history_topics,
+        ),
         relay=Relay(store, producer, patiently),
         learner=Learner(registry, producer, settings.buckets, settings.churn_days, settings.alerts_a_day),
         desk=desk,

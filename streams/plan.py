@@ -48,7 +48,10 @@ class Planner:
         if work.patches:
             rows = replace(rows, sidecars=await self._sidecars(work))
         step = await self._begin(at, rows, told)
-        step.events(work, "live")
+        history = any(batch.origin == "backfill" for batch in batches)
+        step.events(work, "backfill" if history else "live")
+        if history and told:  # what silence did up to today is history as well
+            step.silence(np.full(len(work.profiles), told, np.int64), "backfill")
         return work, step
 
     async def silence(self, at: Checkpoint, profiles: Sequence[str], now: Millis, told: Millis) -> Step:

@@ -31,6 +31,9 @@ OWN = frozenset({PROFILE_INPUTS, TRANSITIONS, SAMPLES, DEAD_LETTERS})
 
 USUAL_EVENTS = shared.USUAL_EVENTS
 
+HISTORY = "events.history"
+"""Likewise, for what `mien import` sends; not in a replay, which would wait for it to show how far it is."""
+
 MIB = 1 << 20
 DAY_MS = 86_400_000
 EVENT_MAX_BYTES = 2 * MIB
@@ -93,7 +96,7 @@ def plan(settings: Settings) -> tuple[Topic, ...]:
     return (
         *(
             Topic(name, "raw events", settings.event_partitions, 7, EVENT_MAX_BYTES)
-            for name in _events_to_create(settings.event_topics)
+            for name in _events_to_create(settings)
         ),
         Topic(PROFILE_INPUTS, "inputs by bucket", many, 7, DEAD_LETTER_MAX_BYTES, True, "MIEN_BUCKETS"),
         Topic(TRANSITIONS, "tags, tiers, stages entered and left", many, 7, EVENT_MAX_BYTES, True, "MIEN_BUCKETS"),
@@ -215,12 +218,15 @@ def matching(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def _events_to_create(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Plain names as they are; globs cannot be created, but they may stand for the usual two."""
+def _events_to_create(settings: Settings) -> tuple[str, ...]:
+    """Plain names as they are; globs cannot be created, but they may stand for the usual ones."""
+    patterns, usual = settings.event_topics, USUAL_EVENTS
+    if settings.clock == "wall" and matching(settings.history_topics, [HISTORY]):
+        usual = (*usual, HISTORY)
     plain = [one for one in patterns if not set(one) & set("*?[")]
     if own := OWN.intersection(plain):
         raise TopicMismatch(f"MIEN_EVENT_TOPICS must not name {min(own)}: Mien writes it; read events from others")
-    return tuple(dict.fromkeys([*plain, *matching(patterns, USUAL_EVENTS)]))
+    return tuple(dict.fromkeys([*plain, *matching(patterns, usual)]))
 
 
 @contextmanager

@@ -23,10 +23,13 @@ def test_everything_missing_is_created_and_the_second_time_nothing(own_broker: s
 
     first, second = topics.provision(settings), topics.provision(settings)
 
-    assert first == ("dead-letters", "events.behavior", "events.orders", "profile-inputs", "samples", "transitions")
+    assert first == (
+        "dead-letters", "events.behavior", "events.history", "events.orders", "profile-inputs", "samples", "transitions",
+    )  # fmt: skip
     assert second == ()
     assert {seen.name: seen.partitions for seen in topics.describe(settings)} == {
         "events.behavior": 3,
+        "events.history": 3,
         "events.orders": 3,
         "profile-inputs": 6,
         "transitions": 6,
@@ -76,7 +79,7 @@ def test_topics_that_a_glob_finds_later_are_shown_too(own_broker: str) -> None:
     topics.provision(settings)
     _create(own_broker, "events.crm", 2)
 
-    assert topics.event_topics(settings) == ("events.behavior", "events.crm", "events.orders")
+    assert topics.event_topics(settings) == ("events.behavior", "events.crm", "events.history", "events.orders")
     assert topics.describe(settings)[-1] == topics.Seen("events.crm", "raw events", 2, None)
 
 
@@ -84,6 +87,10 @@ def test_a_glob_that_matches_neither_usual_topic_creates_no_event_topic() -> Non
     names = {topic.name for topic in topics.plan(Settings(event_topics=("shop.*",)))}
 
     assert names == topics.OWN
+
+
+def test_a_replay_has_no_topic_of_history_that_it_would_have_to_wait_for() -> None:
+    assert "events.history" not in {topic.name for topic in topics.plan(Settings(clock="stream"))}
 
 
 @pytest.mark.parametrize("own", sorted(topics.OWN))
@@ -143,7 +150,7 @@ def test_a_broker_that_is_still_starting_is_waited_for(tmp_path: Path) -> None:
         start_tansu(supervisor, tmp_path, tmp_path / "logs", port=port)
         early.join(timeout=20)
 
-    assert len(created) == 6
+    assert len(created) == 7
 
 
 def test_a_broker_that_never_comes_is_named() -> None:
