@@ -1,0 +1,150 @@
+"""Rows become events and rejects, and everything that happened to them is counted.
+
+Knows: a mapper, what a record of an event topic is.  Must not know: files, Kafka.
+It may be done in another process: what goes in and comes out is plain data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from profiles.clock import Millis
+from profiles.intake import EVENT_LIMIT
+from profiles.mapping.apply import ROW, Mapper, Note
+from profiles.mapping.document import SourceMap
+from streams.importing.pieces import Piece, Unfit
+
+
+class Value(NamedTuple):
+    """One event on its way."""
+
+    row: int
+    key: bytes
+    value: bytes
+
+
+class Reject(NamedTuple):
+    """A row of which no event can be made."""
+
+    line: int
+    field: str
+    code: str
+    record: str  #: the row as it was, as JSON
+
+
+class Digest(NamedTuple):
+    """What a piece came to; counts are ``rows``, ``events``, ``refused:who:missing_id``, ``repaired:time:epoch`` ..."""
+
+    values: list[Value]
+    rejects: list[Reject]
+    counts: Counter[str]
+    last: int  #: number of its last row
+    at: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a digest depends on besides the rows."""
+
+    source: SourceMap
+    timezone: str
+    currency: str
+    now: Millis
+    mark: str  #: names the import in every event
+
+
+class Digester:
+    """Digests pieces of one file."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._wide = Mapper(recipe.source, recipe.timezone, recipe.currency, recipe.now)
+        self._narrow: tuple[tuple[str, ...], Mapper] = ((), self._wide)
+
+    def __call__(self, piece: Piece) -> Digest:
+        values: list[Value] = []
+        rejects: list[Reject] = []
+        counts: Counter[str] = Counter(rows=len(piece.rows))
+        columns, mapper = tuple(piece.columns), self._mapper(tuple(piece.columns))
+        for number, (line, cells) in enumerate(zip(piece.lines, piece.rows, strict=True), start=piece.first):
+            if isinstance(cells, Unfit):
+                self._reject(rejects, counts, line, mapper.unreadable(table=bool(columns)).refused, cells.raw)
+                continue
+            row = dict(zip(columns, cells, strict=True)) if columns else cells
+            found = mapper(row)
+            counts.update(f"repaired:{field}:{code}" for field, code in found.repairs)
+            counts.update(f"dropped:{field}:{code}" for field, code in found.dropped)
+            counts.update(f"filled:{field}" for field in found.filled)
+            if found.event is None:
+                self._reject(rejects, counts, line, found.refused, row)
+                continue
+            event = found.event
+            event["context"] |= {"import": self._recipe.mark, "row": number}
+            value = _json.encode(event)
+            if len(value) > EVENT_LIMIT:
+                self._reject(rejects, counts, line, Note(ROW, "event_too_large"), None)
+                continue
+            key = event.get("userId") or event.get("anonymousId") or ""
+            values.append(Value(number, str(key).encode("utf-8", "replace"), value))
+        counts["events"] += len(values)
+        return Digest(values, rejects, counts, piece.first + len(piece.rows) - 1, piece.at, piece.of)
+
+    def _mapper(self, columns: tuple[str, ...]) -> Mapper:
+        if not columns:
+            return self._wide
+        if self._narrow[0] != columns:
+            self._narrow = columns, self._wide.narrowed(columns)
+        return self._narrow[1]
+
+    @staticmethod
+    def _reject(rejects: list[Reject], counts: Counter[str], line: int, why: Note | None, row: Any) -> None:
+        if why is None:
+            raise AssertionError("a row of which no event was made has a reason")
+        kind = "skipped" if why.code == "skipped" else "refused"
+        counts[f"{kind}:{why.field}:{why.code}"] += 1
+        counts[kind] += 1
+        if kind == "refused":
+            rejects.append(Reject(line, why.field, why.code, _shown(row)))
+
+
+_json: Final = msgspec.json.Encoder(enc_hook=str)
+
+
+def _shown(row: Any) -> str:
+    """A row for people; Infinity and the like are no JSON, and no reason to lose it."""
+    try:
+        return row if isinstance(row, str) else _json.encode(row).decode() if row is not None else ""
+    except (TypeError, ValueError, UnicodeEncodeError, RecursionError):
+        return repr(row)
+
+
+def counted(digest: Digest, present: set[int]) -> list[Value]:
+    """The values of a digest that are not in the topic yet."""
+    if not present:
+        return digest.values
+    return list(compress(digest.values, (value.row not in present for value in digest.values)))
+
+
+_digester: Digester | None = None
+
+
+def prepare(recipe: Recipe) -> None:
+    """In a process of its own: which recipe it works by; Ctrl-C is the parent's business."""
+    import signal  # noqa: PLC0415
+
+    global _digester  # noqa: PLW0603 - a process of a pool has nothing else to keep it in
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _digester = Digester(recipe)
+
+
+def digested(piece: Piece) -> Digest:
+    """In a process of its own: one piece."""
+    if _digester is None:
+        raise AssertionError("prepare comes first")
+    return _digester(piece)
