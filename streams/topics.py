@@ -190,7 +190,7 @@ def logs(
         BrokerDown: no broker answered within ``deadline`` seconds.
     """
     with asking(settings, deadline) as admin:
-        private = str(admin.describe_cluster()["cluster_id"]).startswith("tansu")
+        private = is_private(admin)
         topics = {topic["name"]: topic for topic in admin.describe_topics()}
         counts = {name: len(topic["partitions"]) for name, topic in topics.items()}
         places = [TopicPartition(topic, number) for topic, number in wanted if number < counts.get(topic, 0)]
@@ -220,9 +220,9 @@ def matching(patterns: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
 
 def _events_to_create(settings: Settings) -> tuple[str, ...]:
     """Plain names as they are; globs cannot be created, but they may stand for the usual ones."""
-    patterns, usual = settings.event_topics, USUAL_EVENTS
+    patterns, usual = settings.event_topics, list(USUAL_EVENTS)
     if settings.clock == "wall" and matching(settings.history_topics, [HISTORY]):
-        usual = (*usual, HISTORY)
+        usual.append(HISTORY)
     plain = [one for one in patterns if not set(one) & set("*?[")]
     if own := OWN.intersection(plain):
         raise TopicMismatch(f"MIEN_EVENT_TOPICS must not name {min(own)}: Mien writes it; read events from others")
@@ -253,6 +253,11 @@ def asking(settings: Settings, deadline: float) -> Iterator[KafkaAdminClient]:
         raise BrokerDown(f"the Kafka broker at {settings.broker} failed: {error}; is it healthy?") from error
     finally:
         admin.close()
+
+
+def is_private(admin: KafkaAdminClient) -> bool:
+    """Whether this is the private broker, which can do less than Kafka."""
+    return str(admin.describe_cluster()["cluster_id"]).startswith("tansu")
 
 
 def partitions_of(admin: KafkaAdminClient) -> dict[str, int]:

@@ -16,6 +16,7 @@ from profiles.cleaning.texts import text
 
 LONGEST: Final = 40  #: characters of a phone number, however it is written
 _CHINESE: Final = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})")
+_MOBILE: Final = re.compile(r"(1[3-9][0-9]{9})")
 _SEPARATORS: Final = re.compile(r"[\s().\-/]")
 _SPREADSHEET: Final = re.compile(r"(\d{7,15})\.0+")
 _SCIENTIFIC: Final = re.compile(r"\d\.\d+[eE]\+?1\d")
@@ -32,6 +33,11 @@ def phone(value: object, region: str = "CN") -> Cleaned:
     >>> phone("13800138000").refusal, phone("138****1234").refusal
     ('placeholder_phone', 'masked')
     """
+    if isinstance(value, str) and region == "CN" and (plain := _MOBILE.fullmatch(value)):
+        bare = plain[1]
+        return (
+            Cleaned(refusal="placeholder_phone") if _stands_for_none(bare) else Cleaned(f"+86{bare}", ("phone_shape",))
+        )
     found = text(value)
     if found.value is None:
         return found

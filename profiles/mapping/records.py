@@ -65,12 +65,17 @@ def said(source: SourceMap, row: Row) -> Said:
     if source.shape == "segment":
         return _overlaid(source, row, _segment(row))
     call = source.event if source.event in CALLS else "track"
-    return _overlaid(source, row, Said(call, "" if call != "track" else source.event))
+    name = "" if call != "track" else source.event
+    if source.event_from is not None:
+        name = str(_or(first(row, source.event_from), name)).strip()
+    channel = _or(first(row, source.channel_from), source.channel or None)
+    user, anonymous, time = first(row, source.user), first(row, source.anonymous), first(row, source.time)
+    return Said(call, name, user, anonymous, time, None, channel, NONE, NONE, row)
 
 
 def _overlaid(source: SourceMap, row: Row, found: Said) -> Said:
     """What the mapping finds elsewhere goes before what the shape says."""
-    row = ChainMap(dict(found.properties), dict(found.traits), dict(row)) if source.shape != "table" else row
+    row = ChainMap(dict(found.properties), dict(found.traits), dict(row))
     return found._replace(
         row=row,
         user=_or(first(row, source.user), found.user),

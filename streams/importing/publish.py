@@ -19,7 +19,7 @@ from kafka.errors import KafkaError as SyncKafkaError
 
 from profiles.settings import Settings
 from streams.importing.digest import Value
-from streams.topics import BrokerDown, TopicMismatch, asking, logs, partitions_of
+from streams.topics import BrokerDown, TopicMismatch, asking, is_private, logs, partitions_of
 
 BATCH_BYTES: Final = 900_000  #: below the 1 MiB that brokers accept by default
 QUIET_MS: Final = 1500  #: nothing more has come for so long
@@ -43,7 +43,7 @@ class Publisher:
             bootstrap_servers=self._settings.broker,
             client_id="mien-import",
             acks="all",
-            enable_idempotence=not self._settings.embedded,  # the private broker refuses it
+            enable_idempotence=not await asyncio.to_thread(self._private),  # the private broker refuses it
             max_batch_size=BATCH_BYTES,
             max_request_size=4 * BATCH_BYTES,
         )
@@ -90,6 +90,10 @@ class Publisher:
         builder.close()
         sent: asyncio.Future[Any] = await self._producer.send_batch(builder, self._topic, partition=partition)
         return sent
+
+    def _private(self) -> bool:
+        with asking(self._settings, 30.0) as admin:
+            return is_private(admin)
 
     def _down(self, error: Exception) -> BrokerDown:
         return BrokerDown(
