@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -183,3 +185,8 @@ def test_nobody_is_two_hundred_years_old_and_nobody_was_born_tomorrow() -> None:
 def test_every_reason_has_a_sentence_in_both_languages() -> None:
     assert all(zh and en for zh, en in (*REPAIRS.values(), *REFUSALS.values()))
     assert not REPAIRS.keys() & REFUSALS.keys()
+
+
+def test_the_page_on_imports_explains_every_reason() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "import.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)) == {*REPAIRS, *REFUSALS}
