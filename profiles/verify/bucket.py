@@ -20,7 +20,7 @@ from profiles.layout import TABLES, Layout
 from profiles.store.base import TIMELINE_KEPT
 from profiles.store.pins import Pin
 from profiles.verify import compare
-from profiles.verify.history import Lives, Rulers, note_of, unnumbered
+from profiles.verify.history import Lives, Message, Rulers, blurred, blurred_note, note_of, unnumbered
 from profiles.verify.log import BucketLog, Inputs
 from profiles.verify.report import Report
 from profiles.verify.search import UNKNOWN, Search, Traces, Ways
@@ -122,7 +122,7 @@ class BucketJudge:
 
     def live(self, events: Sequence[Int64s], names: Sequence[str], until: Int64s, eras: Sequence[Era]) -> Lives:
         """The lives of some customers, silence as long as stored, as if nothing had ever come between."""
-        all_inputs, lives = self.log.inputs, Lives.unborn(names)
+        all_inputs, lives = self.log.inputs, Lives.unborn(names, self.log.origins.get("backfill", ()))
         which = np.concatenate([*events, np.zeros(0, np.int64)]).astype(np.int64)
         era = np.searchsorted([each.start for each in eras], all_inputs.record[which], side="right") - 1
         for number, each in enumerate(eras):
@@ -169,6 +169,9 @@ class BucketJudge:
         told = [unnumbered(message) for message in heard]
         notes = [note_of(note, name, lambda rules: self.rulers(rules, 0).book.words) for note in found.timeline[::-1]]
         expected_notes = lives.timeline.get(name, [])
+        if name in self.log.origins.get("backfill", ()):
+            self._as_history(name, heard)
+            told, notes = [blurred(message) for message in told], [blurred_note(note) for note in notes]
         as_told = not self.told_whole or said == told
         if not (as_told and compare.same_standing(stored, expected) and notes == expected_notes[-TIMELINE_KEPT:]):
             moments = sum("event" in note for note in expected_notes)
@@ -190,6 +193,12 @@ class BucketJudge:
             compare.told(name, told, said, report)
         compare.sidecar(name, found.sidecar, lives.sidecars.get(name), report)
         compare.timeline(name, notes, lives.timeline.get(name, []), report)
+
+    def _as_history(self, name: str, heard: Sequence[Message]) -> None:
+        """Of whom there is nothing but history, nothing was said as if it had happened live."""
+        live = [each for each in heard if isinstance(each, Transition) and each.origin == "live"]
+        if live and name not in self.log.origins.get("live", ()):
+            self.report.differs("told", name, f"{live[0].what} {live[0].name}", "live", "backfill", len(live))
 
     def _recount(self, recount: Recount, name: str, stored: Int64s, pin: Pin, eras: Sequence[Era]) -> None:
         """Hand the raw events of a customer over, in the order in which the log has them."""
@@ -238,6 +247,7 @@ class BucketJudge:
             places=all_inputs.places if self.replay else np.arange(len(all_inputs)),
             eras=[self.rulers(each.rules, each.cuts) for each in eras],
             era_of=np.searchsorted([each.start for each in eras], all_inputs.record, side="right") - 1,
+            imported=name in self.log.origins.get("backfill", ()),
             loose=self.replay,
         )
 

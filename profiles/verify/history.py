@@ -7,7 +7,7 @@ Must not know: Redis, Kafka, what was stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,8 @@ from profiles.timeline import Note, Words, decode
 from profiles.wire import Lesson, Origin, Transition, decode_lesson, decode_transition
 
 Message = Transition | Lesson
+HAPPENED: Final = frozenset({"live", "sweep", "backfill"})
+"""Which of these it was, when there is history, depends on when the import was: live events and sweeps stand beside it."""
 _LOOSE: Final = ("bucket", "seq", "clock")  #: of a note: where, when and in which order it was said
 
 
@@ -49,11 +51,12 @@ class Lives:
     sidecars: dict[str, bytes] = field(default_factory=dict)
     applied: int = 0
     duplicates: int = 0
+    imported: Collection[str] = ()  #: of whom there is history: what is said of them is compared as ``blurred``
 
     @classmethod
-    def unborn(cls, profiles: Sequence[str]) -> Lives:
+    def unborn(cls, profiles: Sequence[str], imported: Collection[str] = ()) -> Lives:
         """Nothing has happened yet."""
-        return cls(profiles, np.zeros((len(profiles), TABLES.size), np.int64))
+        return cls(profiles, np.zeros((len(profiles), TABLES.size), np.int64), imported=imported)
 
     def happens(self, work: Work, rulers: Rulers, origin: Origin = "live") -> None:
         """Events, in order, each decided by itself; ``work`` is about the same customers in the same rows."""
@@ -88,10 +91,11 @@ class Lives:
 
     def _note(self, commit: Commit, words: Words) -> None:
         for message in commit.messages:
-            one = read_message(message.topic, message.value)
-            self.said.setdefault(one.profile, []).append(unnumbered(one))
-        for profile, note in commit.timeline:
-            self.timeline.setdefault(profile, []).append(note_of(note, profile, lambda _: words))
+            one = unnumbered(read_message(message.topic, message.value))
+            self.said.setdefault(one.profile, []).append(blurred(one) if one.profile in self.imported else one)
+        for profile, raw in commit.timeline:
+            note = note_of(raw, profile, lambda _: words)
+            self.timeline.setdefault(profile, []).append(blurred_note(note) if profile in self.imported else note)
         self.sidecars.update(commit.sidecars)
 
 
@@ -112,6 +116,18 @@ def note_of(raw: bytes, profile: str, words: Callable[[int], Words]) -> Note:
     """
     read = decode(raw, 0, profile, words)
     return {name: value for name, value in read.items() if name not in _LOOSE}
+
+
+def blurred(message: Message) -> Message:
+    """A message of somebody of whom there is history, without whether it was said as history."""
+    if isinstance(message, Transition) and message.origin in HAPPENED:
+        return msgspec.structs.replace(message, origin="backfill")
+    return message
+
+
+def blurred_note(note: Note) -> Note:
+    """A note, likewise."""
+    return note | {"origin": "backfill"} if note.get("origin") in HAPPENED else note
 
 
 def unnumbered(message: Message) -> Message:

@@ -57,6 +57,14 @@ class BucketLog:
         return {code: name for each, batch in self.batches if each.offset < upto for code, name in batch.names.items()}
 
     @cached_property
+    def origins(self) -> dict[str, set[str]]:
+        """Origin -> everybody of whom there is anything of it, as the log stands now."""
+        found: dict[str, set[str]] = {}
+        for _, batch in self.batches:
+            found.setdefault(batch.origin, set()).update(batch.profiles)
+        return found
+
+    @cached_property
     def inputs(self) -> Inputs:
         """Every event once, as the log stands now; ask again after ``add``."""
         return read(self.batches, self.zone)
@@ -65,6 +73,7 @@ class BucketLog:
         """Go on with the next record."""
         self.records.append(record)
         self.__dict__.pop("inputs", None)
+        self.__dict__.pop("origins", None)
 
 
 @dataclass(frozen=True)

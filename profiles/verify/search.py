@@ -59,6 +59,7 @@ class Ways:
     places: Int64s  #: of every event of the log: how early it is preferred
     eras: Sequence[Rulers]  #: what decided, one after the other
     era_of: Int64s  #: of every event of the log: its era
+    imported: bool = False  #: there is history among it
     loose: bool = False  #: events of one queue may have been put in order by their time
 
 
@@ -127,7 +128,7 @@ class Search:
         while at is not None and at.lives is not None:
             steps.append(at.lives)
             at = at.before
-        whole = Lives([self.traces.name], point.row[None])
+        whole = Lives([self.traces.name], point.row[None], imported=self._imported)
         for step in reversed(steps):
             whole.add(step)
         return whole
@@ -212,7 +213,12 @@ class Search:
 
     def _lives(self, point: _Point) -> Lives:
         self.tried += 1
-        return Lives([self.traces.name], point.row[None].copy(), sidecars=self._words(point))
+        row = point.row[None].copy()
+        return Lives([self.traces.name], row, sidecars=self._words(point), imported=self._imported)
+
+    @property
+    def _imported(self) -> tuple[str, ...]:
+        return (self.traces.name,) if self.ways.imported else ()
 
     def _words(self, point: _Point) -> dict[str, bytes]:
         at: _Point | None = point

@@ -188,6 +188,15 @@ def test_ctrl_c_ends_after_the_piece_at_hand_and_says_how_to_go_on(shop: Stack, 
     settled(shop, len(table), before)
 
 
+def test_verify_finds_every_import_as_the_log_has_it(shop: Stack) -> None:
+    """After all of the above: killed, stopped and forgotten imports, told as history."""
+    environ = {**os.environ, **as_environ(shop.running.settings)}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "verify"], env=environ, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_two_imports_of_one_file_at_once_are_one_too_many(tmp_path: Path) -> None:
     book = Book(tmp_path)
     with book.alone("x"), pytest.raises(Exception, match="imported by another process"), book.alone("x"):
