@@ -159,6 +159,6 @@ _serve(
 POSTS: Final = {
     route.path: route
     for route in router.routes
-    if isinstance(route, APIRoute) and "POST" in route.methods and "{" not in route.path
+    if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and "{" not in route.path
 }
 """Paths that need no router to be found."""
