@@ -18,22 +18,28 @@ from api.problems import MEDIA_TYPE, Problem
 from profiles.access import SCOPES
 from profiles.alerts import Alert
 from profiles.forecast import Forecast
+from profiles.models.basket_lines import Baskets
 from profiles.models.paths import NextStep, Paths
 from profiles.models.retention import Retention
+from profiles.models.suggestions import Suggestions
 from profiles.reader import TagDictionary
 from profiles.view import ProfileView
+from profiles.voice import Voice
 
 Json = dict[str, Any]
 _REF: Final = "#/components/schemas/{name}"
 _SHOWN: Final = (
     Alert,
+    Baskets,
     Forecast,
     NextStep,
     Paths,
     Problem,
     Retention,
     ProfileView,
+    Suggestions,
     TagDictionary,
+    Voice,
     *(each for each in vars(shapes).values() if isinstance(each, type) and issubclass(each, msgspec.Struct)),
 )
 _SECURITY: Final = {
