@@ -169,6 +169,8 @@ def decode(entry: bytes, bucket: int, profile: str, words: Callable[[int], Words
     try:
         if entry[:1] == b"{":
             note: Note = _json(entry)
+            if "at" not in note:  # every message that was ever kept has one
+                raise KeyError("at")
             return note
         rest = _Reader(entry)
         head = rest.number(1)

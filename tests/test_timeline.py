@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from profiles import wire
@@ -157,6 +157,7 @@ def test_a_moment_there_is_no_short_form_for_is_json(at: int, amount: int) -> No
 
 
 @given(st.binary(max_size=40))
+@example(b'{"":0}')
 def test_bytes_that_nobody_wrote_are_refused_by_name(raw: bytes) -> None:
     """Or they happen to be an entry; nothing else comes out."""
     with suppress(LayoutError):
