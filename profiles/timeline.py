@@ -169,9 +169,7 @@ def decode(entry: bytes, bucket: int, profile: str, words: Callable[[int], Words
     try:
         if entry[:1] == b"{":
             note: Note = _json(entry)
-            if "at" not in note:  # every message that was ever kept has one
-                raise KeyError("at")
-            return note
+            return {"at": note["at"], **note}  # every message that was ever kept has a moment; else it is damaged
         rest = _Reader(entry)
         head = rest.number(1)
         if head & MOMENT:
