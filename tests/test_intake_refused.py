@@ -76,7 +76,7 @@ def test_what_cannot_be_used_is_refused_with_a_reason_that_can_be_counted(raw: A
     ("key", "value", "shown"),
     [
         ("phone", "13812341234", "138****1234"),
-        ("phone", "+86 138 1234 1234", "861****1234"),
+        ("phone", "+86 138 1234 1234", "138****1234"),
         ("Phone_Number", "13812341234", "138****1234"),
         ("mobilePhone", 13812341234, "138****1234"),
         ("手机号", "13812341234", "138****1234"),
