@@ -10,7 +10,6 @@ import gc
 import signal
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -138,11 +137,9 @@ def _shown(row: Any) -> str:
         return repr(row)
 
 
-def counted(digest: Digest, present: set[int]) -> list[Value]:
-    """The values of a digest that are not in the topic yet."""
-    if not present:
-        return digest.values
-    return list(compress(digest.values, (value.row not in present for value in digest.values)))
+def missing(digest: Digest, after: int, present: set[int]) -> list[Value]:
+    """The values of a digest that are not in the topic yet: beyond row ``after``, and not among those found there."""
+    return [value for value in digest.values if value.row > after and value.row not in present]
 
 
 _digester: Digester | None = None

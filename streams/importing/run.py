@@ -23,7 +23,7 @@ from profiles.clock import Clock
 from profiles.errors import MienError
 from profiles.mapping.document import SourceMap
 from profiles.settings import Settings
-from streams.importing.digest import Digest, Digester, Recipe, counted, digested, prepare
+from streams.importing.digest import Digest, Digester, Recipe, digested, missing, prepare
 from streams.importing.files import File
 from streams.importing.pieces import Piece, pieces
 from streams.importing.position import Book, Position
@@ -119,11 +119,12 @@ class Importer:
         recipe = Recipe(job.source, self._settings.timezone, self._settings.currency, position.started, position.mark)
         rejects = Rejects(self._book.path(job.name).with_suffix(".rejects.csv"), position.rejects_size)
         some = (each for each in self._pieces(job) if each.first + len(each.rows) - 1 > position.rows)
+        done = position.rows
         waiting: deque[tuple[Digest, list[asyncio.Future[Any]]]] = deque()
         async with Publisher(self._settings, job.topic) as publisher:
             with _pool(recipe, job.file.size) as pool:
                 async for digest in _digests(some, recipe, pool):
-                    waiting.append((digest, await publisher.send(counted(digest, there))))
+                    waiting.append((digest, await publisher.send(missing(digest, done, there))))
                     if len(waiting) > UNACKNOWLEDGED:
                         await self._remember(job, position, rejects, publisher, *waiting.popleft())
                     if self.stop.is_set():

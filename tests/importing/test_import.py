@@ -138,6 +138,15 @@ def test_rows_that_cannot_be_used_stand_in_a_file_with_line_and_reason(shop: Sta
     settled(shop, 1, before)
 
 
+def test_verify_finds_every_import_as_the_log_has_it(shop: Stack) -> None:
+    """Of those above: lives of history are told again, silence at any moment of the import included."""
+    environ = {**os.environ, **as_environ(shop.running.settings)}
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", "verify"], env=environ, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_killed_in_the_middle_it_goes_on_and_every_row_counts_once(shop: Stack, tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     table, before = orders(path, "kill", 60_000), shop.counted()
@@ -186,15 +195,6 @@ def test_ctrl_c_ends_after_the_piece_at_hand_and_says_how_to_go_on(shop: Stack, 
     assert "Traceback" not in said
     imported(shop, tmp_path, str(path))
     settled(shop, len(table), before)
-
-
-def test_verify_finds_every_import_as_the_log_has_it(shop: Stack) -> None:
-    """After all of the above: killed, stopped and forgotten imports, told as history."""
-    environ = {**os.environ, **as_environ(shop.running.settings)}
-    done = subprocess.run(
-        [sys.executable, "-m", "streams.cli", "verify"], env=environ, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_two_imports_of_one_file_at_once_are_one_too_many(tmp_path: Path) -> None:
