@@ -20,7 +20,7 @@ def inflate(raw: bytes, limit: int) -> bytes:
         Rejected: ``body_too_large`` if more than ``limit`` bytes come out, ``bad_gzip`` if it is damaged.
 
     >>> import gzip
-    >>> inflate(gzip.compress(b"{}"), 10), inflate(b"{}", 10)
+    >>> inflate(gzip.compress(b"{}"), 100), inflate(b"{}", 100)
     (b'{}', b'{}')
     """
     if len(raw) > limit:
