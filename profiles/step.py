@@ -96,6 +96,7 @@ class Step:
         self._counts: Counter[str] = Counter()
         self._census: Counter[int] = Counter()
         self._timeline: list[tuple[tuple[int, int], str, bytes]] = []
+        self._lived = 0  #: events so far: the silence that is felt next came after them
         self._patches: dict[str, list[tuple[int, Patch]]] = {}
         self.seq = seq
         self.applied = 0
@@ -115,6 +116,7 @@ class Step:
         new = int(np.count_nonzero(applied))
         self.applied += new
         self.duplicates += count - new
+        self._lived += count
         self._moments(work, applied)
         for e, patch in work.patches:
             if applied[e]:
@@ -262,7 +264,7 @@ class Step:
             self.seq += 1
             lesson = Candidate(self._bucket, self.seq, profile, at, transition.stake)
             self._messages.append(Message(SAMPLES, profile.encode(), encode(lesson)))
-        place = (event, AFTER) if event >= 0 else (-2 - event, BEFORE) if event < -1 else (-1, BEFORE)
+        place = (event, AFTER) if event >= 0 else (-2 - event, BEFORE) if event < -1 else (self._lived, BEFORE)
         self._timeline.append((place, profile, timeline.encode(transition, self._book.words) or encoded))
 
 

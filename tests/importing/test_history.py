@@ -19,7 +19,7 @@ from profiles.store.memory import MemoryStore
 from profiles.wire import MAY_SEND, Transition, decode_transition
 from streams.groups import groups
 from streams.intake import IntakeHop
-from tests.bucket_house import House, Letters, batch, open_house
+from tests.bucket_house import House, Letters, batch, notes_of, open_house
 from tests.laws.lives import END
 
 BUYS: Final = [Event("u1", Kind.ORDER, END - (300 - 20 * n) * DAY, amount=9900, order=n, key=n) for n in range(1, 8)]
@@ -74,6 +74,18 @@ def test_half_of_a_history_raises_no_false_alarm(house: House) -> None:
         pass
     assert told(store)
     assert not {each.origin for each in told(store)} & MAY_SEND
+
+
+def test_a_timeline_ends_with_the_silence_after_the_history(house: House) -> None:
+    """Silence is felt in the same step as the history before it; it came later all the same."""
+    bucket = house.bucket(store := MemoryStore(), Letters())
+    history = [(at, event) for at, event in enumerate(BUYS)]
+    house.run(bucket.apply([(0, inputs.encode(replace(batch(history), origin="backfill")))]))
+    noted = notes_of(store, "u1")
+    times = [note["at"] for note in noted]
+    assert times == sorted(times, reverse=True), "newest first"
+    assert times[0] > BUYS[-1].time
+    assert "event" not in noted[0]
 
 
 def test_what_happens_after_an_import_is_live_again(house: House) -> None:
