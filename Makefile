@@ -26,6 +26,8 @@ demo: $(READY)
 	@$(BIN)/mien demo $(if $(ONCE),--once)
 
 # KAFKA, STORE, LANES and FAULTS_ROUNDS reach the tests because make exports what its command line sets.
+# One thread for linear algebra: its small sums gain nothing from two, and two that share busy cores wait for each other.
+test faults bench: export OPENBLAS_NUM_THREADS ?= 1
 # Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis; JOBS=2.
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)

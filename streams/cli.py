@@ -6,6 +6,7 @@ Imports are made when a command runs, so that ``mien --help`` is quick.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -292,6 +293,7 @@ def models_follow() -> None:
 
 def main() -> None:
     """The entry point: every expected fault becomes one sentence and exit code 1."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that meet for tiny sums spin while a core is busy
     try:
         app()
     except (MienError, RedisError, OSError) as fault:

@@ -11,7 +11,7 @@ from profiles.store import keys
 from tests.e2e.stacks import Stack, stack
 from tests.processes import eventually
 
-HOUSEHOLDS, DAYS = 150, 120
+HOUSEHOLDS, DAYS = 90, 120
 SHIPPED: dict[str, Any] = {"tags": None, "clock": "stream", "currency": "USD"}
 
 
