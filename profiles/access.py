@@ -18,13 +18,15 @@ import msgspec
 from profiles.clock import Millis
 from profiles.errors import MienError
 
-Scope = Literal["write", "read", "alerts", "admin"]
+Scope = Literal["write", "read", "alerts", "privacy", "pii:reveal", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 MEANING: Final[dict[Scope, str]] = {
     "write": "send events",
     "read": "read profiles, tags, features and metrics",
     "alerts": "read and acknowledge alerts",
-    "admin": "everything, also what the others may",
+    "privacy": "change consents, export and erase customers",
+    "pii:reveal": "read personal data that is masked for everybody else",
+    "admin": "everything that the others may, but not reveal personal data",
 }
 
 
@@ -45,8 +47,10 @@ class Key(msgspec.Struct, frozen=True):
 
         >>> Key("1", "desk", ("alerts",), 0).allows("read"), Key("2", "boss", ("admin",), 0).allows("read")
         (False, True)
+        >>> Key("2", "boss", ("admin",), 0).allows("pii:reveal")
+        False
         """
-        return scope in self.scopes or "admin" in self.scopes
+        return scope in self.scopes or ("admin" in self.scopes and scope != "pii:reveal")
 
 
 encode: Final = msgspec.json.Encoder().encode

@@ -22,6 +22,7 @@ from profiles.measures import TRAITS
 from profiles.privacy import is_private, masked
 from profiles.said import SAID, said
 from profiles.stable import code_of, message_key
+from profiles.vault.seal import APART
 
 EVENT_LIMIT: Final = 32 * 1024  #: bytes of one event, as in the Segment spec
 ID_LIMIT: Final = 256  #: bytes of an id
@@ -112,6 +113,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     traits: tuple[tuple[int, int], ...] = ()  #: (trait, value)
     names: tuple[tuple[int, str], ...] = ()
     patch: tuple[tuple[str, str | int | float | bool], ...] = ()  #: traits in words, private ones masked; ``said``
+    private: tuple[tuple[str, str], ...] = ()  #: those masked, as they were told: to be sealed, never to travel
 
 
 _decode: Final = msgspec.json.Decoder(Message).decode
@@ -137,12 +139,16 @@ class Intake:
     is refused rather than added up wrongly.
     """
 
-    def __init__(self, currency: str, timezone: str, rates: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, currency: str, timezone: str, rates: Mapping[str, float] | None = None, *, seals: bool = False
+    ) -> None:
+        """``seals``: whoever reads will seal private traits, so events have them; else their masks are all there is."""
         self._minor: dict[str, float] = {currency: 10.0 ** exponent_of(currency)}
         for other, rate in (rates or {}).items():
             self._minor[other] = rate * 10.0 ** exponent_of(currency)
         self._currency = currency
         self._zone = ZoneInfo(timezone)
+        self._seals = seals
 
     def read(self, raw: bytes, received: Millis) -> Event:
         """Understand one record that reached Kafka at ``received``.
@@ -170,7 +176,8 @@ class Intake:
         properties = message.properties or _NOTHING
         names: dict[int, str] = {}
         lines = _lines(properties, names)
-        traits, patch = _traits(message, names)
+        private: list[tuple[str, str]] = []
+        traits, patch = _traits(message, names, private)
         rating = _rating(properties) if kind is Kind.REVIEW else 0
         return Event(
             profile=profile,
@@ -189,6 +196,7 @@ class Intake:
             traits=traits,
             names=tuple(names.items()),
             patch=patch + said(kind, rating, raw),
+            private=tuple(private) if self._seals else (),
         )
 
     def _time(self, message: Message, received: Millis) -> tuple[Millis | None, Millis]:
@@ -345,7 +353,7 @@ def _lines(properties: Properties, names: dict[int, str]) -> tuple[tuple[int, in
 
 
 def _traits(
-    message: Message, names: dict[int, str]
+    message: Message, names: dict[int, str], private: list[tuple[str, str]]
 ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[str, str | int | float | bool], ...]]:
     given = message.traits or (message.context.traits if message.context else None)
     if not given:
@@ -354,7 +362,7 @@ def _traits(
     for key, raw in list(given.items())[:100]:
         value = _decode_raw(raw)
         if isinstance(value, str):
-            value = value.strip()[:NAME_LIMIT]
+            value = value.strip()[:NAME_LIMIT].replace(APART, " ")  # nobody outside writes what looks sealed
         if value is None or value == "" or isinstance(value, (list, dict)) or len(key) > NAME_LIMIT or key == SAID:
             continue
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -362,6 +370,7 @@ def _traits(
         index = _TRAIT_INDEX.get(key)
         if is_private(key, value):
             patch.append((key, masked(key, str(value))))
+            private.append((key, str(value)))
             continue
         if index is not None and TRAITS[key]:
             value = _whole(value)

@@ -68,6 +68,10 @@ class Settings(BaseModel):
     )
     collect_per_second: float = Field(0, ge=0, description="Events a second that one key may send; 0: any number.")
 
+    pii_keys: str = Field(
+        "", description="Keys that seal personal traits: `name:base64`, current first; none: only masks are kept."
+    )
+
     webhook_urls: Names = Field((), description="Where alerts are posted, comma separated.")
     webhook_secret: str = Field("", description="Signing secret (whsec_...), see the Standard Webhooks spec.")
     webhook_private: bool = Field(False, description="Allow webhooks to http:// and private addresses.")

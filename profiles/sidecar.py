@@ -1,6 +1,7 @@
 """What cannot be counted about a customer: traits in words, the latest of each, and the latest text as hashed pieces.
 
-Knows: how patches merge, whatever their order.  Must not know: which traits exist.  Private traits arrive masked.
+Knows: how patches merge, whatever their order.  Must not know: which traits exist.  Private traits arrive
+masked, or sealed with their mask in front; only masks are shown here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import msgspec
 
 from profiles.said import SAID, Said
 from profiles.said import read as read_said
+from profiles.vault.seal import mask_of
 
 Value = str | int | float | bool
 Patch = tuple[tuple[str, Value], ...]
@@ -27,7 +29,12 @@ def read(blob: bytes | None) -> dict[str, tuple[int, Value]]:
 
 def traits(blob: bytes | None) -> dict[str, Value]:
     """The traits alone, by name: what may be shown."""
-    return {name: value for name, (_, value) in sorted(read(blob).items()) if name != SAID}
+    return {name: shown(value) for name, (_, value) in sorted(read(blob).items()) if name != SAID}
+
+
+def shown(value: Value) -> Value:
+    """What of a value may be shown: of a sealed one its mask."""
+    return mask_of(value) if isinstance(value, str) else value
 
 
 def latest(blob: bytes | None) -> tuple[int, Said] | None:

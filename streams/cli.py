@@ -243,7 +243,9 @@ def sources_check(
 @keys.command("make")
 def keys_make(
     name: Annotated[str, typer.Argument(help="Who will use it.")],
-    scopes: Annotated[str, typer.Option(help="Of write, read, alerts, admin; joined by +.")] = "read",
+    scopes: Annotated[
+        str, typer.Option(help="Of write, read, alerts, privacy, pii:reveal, admin; joined by +.")
+    ] = "read",
 ) -> None:
     """Make a key and print it; it is shown this once."""
     from streams.commands.keys import make

@@ -1,7 +1,7 @@
 """The first hop: records as apps sent them -> batches of inputs for the bucket of each customer.
 
 Knows: Kafka records, the dead-letter topic, where a customer's bucket is.
-Must not know: profiles, Redis, rules.
+Must not know: profiles, rules, where keys are kept.
 
 A source partition is sent on in order, one stretch at a time, each awaited.  After a crash a stretch is sent again,
 perhaps cut differently; the update side knows by source offset what it has.
@@ -19,8 +19,10 @@ from profiles.errors import Rejected
 from profiles.intake import Event, Intake
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
+from profiles.store.vault import Vault
 from profiles.wire import KEPT_BYTES, DeadLetter, Origin, headers
 from streams.quarantine import Sender
+from streams.sealing import Private, seal
 from streams.sift import FAULT, Aside, Poison, said
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS, matching
 
@@ -34,6 +36,7 @@ class Read:
     drafts: dict[int, inputs.Draft] = field(default_factory=dict)
     dead: list[tuple[DeadLetter, bytes]] = field(default_factory=list)
     faults: list[Poison] = field(default_factory=list)
+    private: list[Private] = field(default_factory=list)
     clock: int = 0
     received: int = 0
 
@@ -50,10 +53,12 @@ class IntakeHop:
         *,
         replay: bool = False,
         history: Sequence[str] = (),
+        vault: Vault | None = None,
     ) -> None:
         """``replay``: tell every bucket how far each source is, also those that it has nothing for.
 
         ``history``: topics, names or globs, whose events are told as ``backfill``.
+        ``vault``: seals what ``intake`` lets through of private traits; without one there must be nothing.
         Without ``aside`` a fault of ours is raised, with it the record to blame goes there and the rest goes on.
         """
         self._replay = replay
@@ -62,6 +67,7 @@ class IntakeHop:
         self._sender = sender
         self._aside = aside
         self._history = tuple(history)
+        self._vault = vault
         self._clocks: dict[tuple[str, int], int] = {}
 
     def read(self, records: Sequence[Any], *, carefully: bool = False) -> Read:
@@ -89,7 +95,10 @@ class IntakeHop:
                 out.faults.append(Poison(letter, raw, error, raw=True))
                 continue
             out.clock = max(out.clock, event.time)
-            out.drafts.setdefault(bucket, inputs.Draft()).add(event, record.offset)
+            draft = out.drafts.setdefault(bucket, inputs.Draft())
+            draft.add(event, record.offset)
+            if event.private:
+                out.private.append(Private(draft, len(draft) - 1, event.profile, event.private))
         self._clocks[topic, partition] = out.clock
         return out
 
@@ -98,23 +107,30 @@ class IntakeHop:
         dead = []
         for start in range(0, len(records), STRETCH):
             stretch = records[start : start + STRETCH]
-            read, values = self._packed(stretch)
+            read, values = await self._packed(stretch)
             if read.faults and self._aside is not None:
                 await self._aside.set_aside(read.faults)
             await asyncio.gather(*self._sends(read, values))
             dead += [letter for letter, _ in read.dead]
         return dead
 
-    def _packed(self, stretch: Sequence[Any]) -> tuple[Read, dict[int, bytes]]:
+    async def _packed(self, stretch: Sequence[Any]) -> tuple[Read, dict[int, bytes]]:
         """A stretch, and what each bucket gets of it."""
-        read = self.read(stretch)
+        read = await self._sealed(stretch)
         try:
             return read, self._values(stretch, read)
         except Exception:
             if self._aside is None:
                 raise
-            read = self.read(stretch, carefully=True)
+            read = await self._sealed(stretch, carefully=True)
             return read, self._values(stretch, read)
+
+    async def _sealed(self, stretch: Sequence[Any], *, carefully: bool = False) -> Read:
+        """A stretch, read; from here on nothing private is in it that is not sealed."""
+        read = self.read(stretch, carefully=carefully)
+        if read.private and self._vault is not None:
+            await seal(read.private, self._vault)
+        return read
 
     def _values(self, stretch: Sequence[Any], read: Read) -> dict[int, bytes]:
         if self._replay and read.received - read.clock > ARRIVED:

@@ -21,7 +21,9 @@ from profiles.store.alarms import Alarms
 from profiles.store.client import Client, connect
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
+from profiles.store.vault import open_vault
 from profiles.store.worlds import Worlds
+from profiles.vault.ring import parse
 from streams.alerts import AlertDesk
 from streams.bell import Bell
 from streams.intake import IntakeHop
@@ -76,6 +78,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     await patiently("connect to Kafka", producer.start)
     await patiently("look at the topics", lambda: asyncio.to_thread(misfit, settings))
     await patiently("open the store", worlds.open)
+    vault = await patiently("open the vault", lambda: open_vault(client, parse(settings.pii_keys), settings.buckets))
     lookup = Lookup(settings.broker)
     bell = Bell(Alarms(client), clock)
     aside = Quarantine(producer, Limit(settings.faults_per_minute), lookup.value, bell)
@@ -86,12 +89,13 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         store=store,
         worlds=worlds,
         hop=IntakeHop(
-            _intake(settings),
+            _intake(settings, seals=vault.seals),
             settings.buckets,
             producer,
             aside,
             replay=settings.clock == "stream",
             history=settings.history_topics,
+            vault=vault,
         ),
         relay=Relay(store, producer, patiently),
         learner=Learner(registry, producer, settings.buckets, settings.churn_days, settings.alerts_a_day),
@@ -107,9 +111,10 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     )
 
 
-def _intake(settings: Settings) -> Intake:
+def _intake(settings: Settings, *, seals: bool) -> Intake:
     rates = dict(part.split(":") for part in settings.rates.split(",") if part.strip())
-    return Intake(settings.currency, settings.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
+    known = {name.strip(): float(rate) for name, rate in rates.items()}
+    return Intake(settings.currency, settings.timezone, known, seals=seals)
 
 
 async def _desk(settings: Settings, clock: Clock, client: Client, worlds: Worlds) -> tuple[AlertDesk, int]:

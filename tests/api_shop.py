@@ -24,9 +24,12 @@ from profiles.store.client import Client
 from profiles.store.desk import Desk
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import Registry
+from profiles.store.vault import open_vault
 from profiles.store.worlds import Worlds
+from profiles.vault.ring import parse
 from profiles.wire import Transition
 from streams.bucket import Bucket
+from streams.sealing import Private, seal
 from tests.processes import eventually
 
 R = TypeVar("R")
@@ -40,8 +43,8 @@ RULES = {("tier", "churn_warning"): AlertRule("churn_rescue", Text("流失预警
 class Shop:
     """Everything that writes, and an event loop for it."""
 
-    def __init__(self, redis_url: str, clock: Clock = system_clock) -> None:
-        self.settings = Settings(redis=redis_url, buckets=BUCKETS, api_port=0, tags=TAGS)
+    def __init__(self, redis_url: str, clock: Clock = system_clock, pii_keys: str = "") -> None:
+        self.settings = Settings(redis=redis_url, buckets=BUCKETS, api_port=0, tags=TAGS, pii_keys=pii_keys)
         self.clock = clock
         self._runner = asyncio.Runner()
         self._offset = 0
@@ -52,7 +55,7 @@ class Shop:
         self.client: Client = connect(self.settings.redis)
         self.store = RedisStore(self.client)
         self._worlds = Worlds(Registry(self.client), self.settings)
-        self._intake = Intake(self.settings.currency, self.settings.timezone)
+        self._intake = Intake(self.settings.currency, self.settings.timezone, seals=bool(self.settings.pii_keys))
         self._buckets = [
             Bucket(number, self.store, self._worlds, self.clock, zone(self.settings.timezone), replay=False)
             for number in range(BUCKETS)
@@ -74,6 +77,7 @@ class Shop:
     def open(self) -> Self:
         """Settle the shop's facts and publish the rules, as the first worker does."""
         self.run(self._worlds.open())
+        self.vault = self.run(open_vault(self.client, parse(self.settings.pii_keys), BUCKETS))
         return self
 
     def key(self, *scopes: str) -> str:
@@ -98,6 +102,8 @@ class Shop:
         )
         draft = inputs.Draft()
         draft.add(event, self._offset)
+        if event.private:
+            await seal([Private(draft, 0, event.profile, event.private)], self.vault)
         bucket = self._buckets[bucket_of(event.profile, BUCKETS)]
         at = (await bucket.open()).next
         await bucket.apply([(at, inputs.encode(draft.batch(SOURCE, 0, event.time, now)))])

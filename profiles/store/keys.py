@@ -15,6 +15,8 @@ Of one bucket, written only by the worker that owns it:
                            steps (`path:VIEW>ORDER`) and returns (`retention:2026-11-16:w3`), see ``profiles.census``
     {b}:out        stream  outbox: ids `<seq>-0`, field `m` = messages not yet published
     {b}:t:<id>     list    timeline of a profile, newest first, capped; see ``profiles.timeline``
+    {b}:k          hash    customer, hashed -> the key that this customer's personal traits are sealed with, locked;
+                           intake makes it when it first seals something, whoever erases the customer destroys it
 
 Of all buckets:
     names          hash    code -> text of every category, brand, item, city ... seen (write-once)
@@ -24,6 +26,11 @@ Of all buckets:
     rules          hash    version -> JSON: tags document, numbers, phrases; `live` -> current version
     params:<name>  hash    version -> JSON; `live` -> current version
     keys           hash    SHA-256 of an API key -> JSON: name, scopes
+    vault          hash    `index` -> the key of the blind index, locked if there is a ring
+
+Of the audit log (one hash tag, so they change together):
+    {audit}:log         stream  every look at personal data: ids `<number>-0`, field `e` = entry (JSON); never trimmed
+    {audit}:head        hash    `seq` number and `last` hash of the last entry
 
 Of the alert desk (one hash tag, so they change together):
     {alerts}:cursor     hash    bucket -> seq of the last transition seen; `<bucket>@` -> offset to read next;
@@ -55,6 +62,10 @@ ALARMS: Final = "alarms"
 LAYOUTS: Final = "layouts"
 RULES: Final = "rules"
 API_KEYS: Final = "keys"
+VAULT: Final = "vault"
+
+AUDIT_LOG: Final = "{audit}:log"
+AUDIT_HEAD: Final = "{audit}:head"
 
 ALERTS: Final = "{alerts}"
 ALERT_CURSOR: Final = f"{ALERTS}:cursor"
@@ -108,6 +119,11 @@ def outbox(bucket: int) -> str:
 def timeline(bucket: int, name: str) -> str:
     """What happened to one customer."""
     return f"{{{bucket}}}:t:{name}"
+
+
+def data_keys(bucket: int) -> str:
+    """Keys that personal traits of this bucket's customers are sealed with."""
+    return f"{{{bucket}}}:k"
 
 
 def params(name: str) -> str:

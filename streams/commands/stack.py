@@ -28,13 +28,14 @@ from profiles.store.redis import connect
 from profiles.store.registry import Registry
 from streams.child import Child
 from streams.embedded import HOST, Embedded
+from streams.keyfile import own_ring
 from streams.ports import pick_port
 from streams.supervisor import Supervisor
 from streams.topics import provision
 
 READY_SECONDS = 240.0  #: the first start compiles the kernels
 EXAMPLE = '{"type":"track","event":"Order Completed","userId":"u-1","properties":{"order_id":"o-1","revenue":51.24}}'
-SCOPES = ("write", "read", "alerts", "admin")
+SCOPES = ("write", "read", "alerts", "privacy", "pii:reveal", "admin")
 
 
 class NotReady(MienError):
@@ -108,6 +109,7 @@ def serve(servers: Servers, port: int, workers: int, console: Console, **changed
         console.print(f"[yellow]port {port} is taken, using {chosen}[/]")
     given = {name: value for name, value in load().model_dump().items() if f"MIEN_{name.upper()}" in os.environ}
     where = {name: getattr(servers, name) for name in ("broker", "redis", "embedded", "data_dir")}
+    given.setdefault("pii_keys", load().pii_keys or own_ring(servers.data_dir))
     settings = Settings.model_validate({"api_host": HOST, **given, **changed, **where, "api_port": chosen})
     provision(settings)
     key = asyncio.run(_prepare(settings))
@@ -159,7 +161,7 @@ def up(port: int, workers: int) -> int:
         say(
             f"\n[bold green]Mien is up[/]  {stack.url}  ·  API documentation {stack.url}/docs  ·  logs {stack.stack.logs}"
         )
-        say(f"[bold]key[/] {stack.key}   (write, read, alerts, admin; made for this run)\n")
+        say(f"[bold]key[/] {stack.key}   ({', '.join(SCOPES)}; made for this run)\n")
         say("in another terminal, send an event and read the profile it makes:\n")
         say(f"  export MIEN_BROKER={stack.settings.broker} MIEN_REDIS={stack.settings.redis}")
         say(f"  echo '{EXAMPLE}' | mien replay /dev/stdin --topic events.orders")
