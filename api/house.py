@@ -25,10 +25,13 @@ from profiles.reader import Reader
 from profiles.settings import Settings
 from profiles.store.access import find_key
 from profiles.store.alarms import Alarms
+from profiles.store.audit import AuditLog
 from profiles.store.desk import Desk
 from profiles.store.desk_reads import DeskReads
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
+from profiles.store.vault import Vault, open_vault
+from profiles.vault.ring import parse
 
 STORE_TIMEOUT: Final = 2.0  #: seconds one command may take; a caller would rather hear "try again" than wait
 log = structlog.get_logger("mien")
@@ -43,6 +46,7 @@ class House:
 
     Raises:
         UnknownScope: MIEN_API_KEYS has an entry that cannot be understood.
+        BadRing: MIEN_PII_KEYS has one.
         WrongStore: MIEN_REDIS cannot be understood.
     """
 
@@ -59,6 +63,9 @@ class House:
         self.profile_streams = ProfileWatch(self.reader)
         self.alert_streams = AlertFeed(self.alerts)
         self.collector = Collector(settings, clock)
+        self.audit = AuditLog(self._client)
+        self._ring = parse(settings.pii_keys)
+        self._vault: Vault | None = None
         self._reader = Reader(self.store, self.registry, settings, clock)
         self._opening = asyncio.Lock()
         self._opened = self._settled = self._warmed = False
@@ -85,6 +92,17 @@ class House:
             async with self._opening:
                 await self._open()
         return self._reader
+
+    async def vault(self) -> Vault:
+        """Where the keys are.
+
+        Raises:
+            StoreDown: Redis does not answer.
+            Locked: MIEN_PII_KEYS does not have the key that this store was locked with.
+        """
+        if self._vault is None:
+            self._vault = await open_vault(self._client, self._ring, self.settings.buckets)
+        return self._vault
 
     def end_streams(self) -> None:
         """Every live stream ends now, and no new one begins; the server calls it before it waits for answers."""

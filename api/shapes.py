@@ -35,6 +35,22 @@ class Profiles(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
 
 
+class RevealWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which personal traits are wanted, and what for."""
+
+    fields: Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(min_length=1, max_length=20)]
+    reason: Annotated[str, Meta(min_length=3, max_length=300, pattern=r"\S", description="goes on record")]
+
+
+class Plain(msgspec.Struct, frozen=True):
+    """Personal traits of one customer in plain, and under which number the audit log has it."""
+
+    profile: str
+    fields: dict[str, str | int | float | bool]
+    missing: dict[str, str]  #: trait -> absent, not_kept (it came while there was no key), shredded
+    audit: int
+
+
 class ModelInput(msgspec.Struct, frozen=True):
     """One input of the churn model; the weight is per standard deviation and positive if it raises the risk."""
 

@@ -26,6 +26,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     cleaning/ -> mapping/               any source's names, columns and spellings become events as apps send them
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
+    reveal                              personal traits in plain, for whoever may
     step                                one batch of one bucket: all updates go through here
     view forecast voice -> reader       a profile as people read it, and what the models say of it
     verify/                             the judge: everything recomputed from the log and laid beside what is stored

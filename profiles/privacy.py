@@ -21,6 +21,7 @@ PRIVATE: Final = {
     **dict.fromkeys(("idcard", "idnumber", "passport", "birthday", "birthdate", "dateofbirth", "生日"), "rest"),
 }
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_EMAIL_IN: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 _CHINESE: Final = re.compile(r"^(?:00)?86(1[3-9]\d{9})$")
 _PHONE: Final = re.compile(r"(\+?86[ -]?)?1[3-9]\d([ -]?\d{4}){2}|\+\d[\d ()-]{6,18}\d")
 
@@ -67,6 +68,16 @@ def without_addresses(text: str) -> str:
     '写信到   吧'
     """
     return _EMAIL.sub(" ", text) if "@" in text else text
+
+
+def scrubbed(text: str) -> str:
+    """A text that somebody types about somebody, without the phone numbers and e-mail addresses in it.
+
+    >>> scrubbed("客户 13812341234 来电, 回 li.lei@example.com")
+    '客户 138****1234 来电, 回 l***@example.com'
+    """
+    text = _EMAIL_IN.sub(lambda found: masked("email", found[0]), text)
+    return _PHONE.sub(lambda found: masked("phone", found[0]), text)
 
 
 @lru_cache(maxsize=4096)
