@@ -43,6 +43,7 @@ class Health:
         if checks["redis"].ok:
             checks["shop"] = await _guarded(self._shop())
             checks["rules"] = await _guarded(self._rules())
+            checks["personal_data"] = await _guarded(self._personal_data(), required=False)
             checks["workers"] = await _guarded(self._workers(now), required=False)
             checks["alarms"] = await _guarded(self._alarms(now), required=False)
         if any(check.required and not check.ok for check in checks.values()):
@@ -68,6 +69,12 @@ class Health:
         if not live:
             return Check(ok=False, message="no rules were ever published; the first worker that starts does it")
         return Check(ok=True, seen={"version": live})
+
+    async def _personal_data(self) -> Check:
+        """To keep masks only is a choice; to have the wrong keys is not."""
+        if (await self._house.vault()).seals:
+            return Check(ok=True, required=False, message="sealed")
+        return Check(ok=True, required=False, message="masks only: MIEN_PII_KEYS is not set")
 
     async def _workers(self, now: Millis) -> Check:
         buckets = range(self._house.settings.buckets)

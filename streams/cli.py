@@ -29,6 +29,10 @@ app.add_typer(sources, name="sources")
 models = typer.Typer(no_args_is_help=True, help="What was learned: versions of the churn model, and which one serves.")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
+vault = typer.Typer(no_args_is_help=True, help="Keys that personal data is sealed with.")
+audit = typer.Typer(no_args_is_help=True, help="Who looked at personal data, or changed what may be kept.")
+app.add_typer(vault, name="vault")
+app.add_typer(audit, name="audit")
 
 JUDGING = """\
 Raw topics are read from their beginning and understood anew; profile-inputs is lived through again in memory; profiles,
@@ -291,6 +295,45 @@ def models_follow() -> None:
     from streams.commands.models import follow
 
     raise typer.Exit(follow())
+
+
+@vault.command("key")
+def vault_key(
+    name: Annotated[str, typer.Argument(help="What to call it; a name stands for one key for ever.")],
+) -> None:
+    """Print a new key for MIEN_PII_KEYS: put it first there, then `mien vault rotate`. Nothing is stored."""
+    from streams.commands.vault import key
+
+    raise typer.Exit(key(name))
+
+
+@vault.command("rotate")
+def vault_rotate() -> None:
+    """Lock all customers' keys with the first key of MIEN_PII_KEYS; the older ones may go afterwards."""
+    from streams.commands.vault import rotate
+
+    raise typer.Exit(rotate())
+
+
+@audit.command("list")
+def audit_list(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many of the latest entries.")] = 50,
+    customer: Annotated[str | None, typer.Option(help="Only those about this customer.")] = None,
+) -> None:
+    """List the latest entries of the audit log."""
+    from streams.commands.vault import show
+
+    raise typer.Exit(show(limit, customer))
+
+
+@audit.command("verify")
+def audit_verify(
+    noted: Annotated[str, typer.Option(help="NUMBER:HASH that an earlier run printed: the log must still agree.")] = "",
+) -> None:
+    """Walk the chain of the audit log: each entry holds the hash of the one before. Ends with 1 if it is broken."""
+    from streams.commands.vault import verify
+
+    raise typer.Exit(verify(noted))
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from profiles.store.client import Client, connect
 from profiles.store.vault import Vault, open_vault
 from profiles.vault.ring import BadRing, Locked, Ring, new_entry, parse
 from profiles.vault.seal import DataKey, Unreadable, mask_of, new_key, token_of
+from streams.commands import vault as commands
 from streams.intake import IntakeHop
 from streams.keyfile import own_ring
 
@@ -193,3 +194,27 @@ def test_a_private_stack_makes_one_key_that_nobody_else_may_read(tmp_path: Path)
     assert own_ring(tmp_path / "data") == first
     assert ring(first).names == ("own",)
     assert stat.S_IMODE((tmp_path / "data" / "pii.keys").stat().st_mode) == 0o600
+
+
+def test_the_commands_rotate_list_and_verify(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def customers(client: Client) -> None:
+        await (await open_vault(client, ring(), 8)).keys_for(["u-1", "u-2"])
+
+    run(redis_url, customers)
+    monkeypatch.setenv("MIEN_REDIS", redis_url)
+    monkeypatch.setenv("MIEN_PII_KEYS", f"{NEW},{OLD}")
+    assert commands.rotate() == 0
+    assert "3 keys" in capsys.readouterr().out
+    assert commands.verify("") == 0
+    noted = capsys.readouterr().out.rsplit(" ", 1)[1].strip()
+    assert commands.rotate() == 0
+    assert commands.verify(noted) == 0
+    assert commands.show(10, None) == 0
+    assert capsys.readouterr().out.count("rotate") >= 2
+
+    run(redis_url, lambda client: client.delete(keys.AUDIT_LOG, keys.AUDIT_HEAD))  # all of it, head and tail
+    assert commands.verify("") == 0
+    assert commands.verify(noted) == 1
+    assert "was noted" in capsys.readouterr().out

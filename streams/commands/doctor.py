@@ -24,6 +24,7 @@ from profiles.store.address import WrongStore, shown
 from profiles.store.alarms import WAITING, read
 from profiles.store.base import Checkpoint, from_fields
 from profiles.store.client import A_CLUSTER, Blocking, blocking
+from profiles.vault.ring import BadRing, parse
 from streams.places import CURE, misplaced
 from streams.topics import describe
 
@@ -69,9 +70,20 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             module, found, "installed" if found else "not installed", f"pip install 'mien[{extra}]'", needed=False
         )
+    yield _personal_data(settings)
     checkpoints: list[Checkpoint] = []
     yield from _redis(settings, checkpoints)
     yield from _kafka(settings, checkpoints)
+
+
+def _personal_data(settings: Settings) -> Finding:
+    cure = "`mien vault key NAME` makes a key for MIEN_PII_KEYS; without one, what is masked is gone"
+    try:
+        ring = parse(settings.pii_keys)
+    except BadRing as fault:
+        return Finding("personal data", False, str(fault), cure)
+    said = f"sealed with {ring.current!r}" if ring else "only masks are kept"
+    return Finding("personal data", ring is not None, said, cure, needed=False)
 
 
 def _redis(settings: Settings, checkpoints: list[Checkpoint]) -> Iterator[Finding]:
