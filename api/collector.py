@@ -18,7 +18,7 @@ from profiles.access import Key
 from profiles.clock import Clock
 from profiles.dialects.parcel import Item, Ready, Unfit
 from profiles.settings import Settings
-from profiles.topics import DEAD_LETTERS, for_events
+from profiles.topics import DEAD_LETTERS, PROFILE_INPUTS, for_events
 from profiles.wire import KEPT_BYTES, DeadLetter, headers
 
 
@@ -56,6 +56,18 @@ class Collector:
         except NotTaken as fault:
             raise Refusal(503, "kafka_unavailable", str(fault), headers={"Retry-After": RETRY_AFTER}) from fault
         _count(dialect, items)
+
+    async def order(self, orders: Sequence[tuple[int, bytes]]) -> None:
+        """Records for the writers of buckets themselves; returns when they are safe.
+
+        Raises:
+            Refusal: 503 Kafka is away; some of them may be there, so whoever asked must ask again.
+        """
+        records = [Outgoing(PROFILE_INPUTS, value, None, [], bucket) for bucket, value in orders]
+        try:
+            await self._outlet.send(records, self._clock())
+        except NotTaken as fault:
+            raise Refusal(503, "kafka_unavailable", str(fault), headers={"Retry-After": RETRY_AFTER}) from fault
 
     async def close(self) -> None:
         """Send what is left."""

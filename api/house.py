@@ -28,6 +28,7 @@ from profiles.store.alarms import Alarms
 from profiles.store.audit import AuditLog
 from profiles.store.desk import Desk
 from profiles.store.desk_reads import DeskReads
+from profiles.store.erasure import Regulations
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
 from profiles.store.vault import Vault, open_vault
@@ -64,6 +65,7 @@ class House:
         self.alert_streams = AlertFeed(self.alerts)
         self.collector = Collector(settings, clock)
         self.audit = AuditLog(self._client)
+        self.regulations = Regulations(self._client)
         self._ring = parse(settings.pii_keys)
         self._vault: Vault | None = None
         self._reader = Reader(self.store, self.registry, settings, clock)

@@ -17,6 +17,7 @@ from api import shapes
 from api.problems import MEDIA_TYPE, Problem
 from profiles.access import SCOPES
 from profiles.alerts import Alert
+from profiles.erasure import Report
 from profiles.forecast import Forecast
 from profiles.models.basket_lines import Baskets
 from profiles.models.paths import NextStep, Paths
@@ -37,6 +38,7 @@ _SHOWN: Final = (
     Problem,
     Retention,
     ProfileView,
+    Report,
     Suggestions,
     TagDictionary,
     Voice,

@@ -39,6 +39,7 @@ class Outgoing(NamedTuple):
     value: bytes
     key: bytes | None
     headers: list[tuple[str, bytes]]
+    partition: int | None = None
 
 
 class Outlet:
@@ -87,7 +88,12 @@ class Outlet:
         waiting: list[asyncio.Future[Any]] = []
         for each in records:
             future = await producer.send(
-                each.topic, each.value, key=each.key, timestamp_ms=received, headers=each.headers
+                each.topic,
+                each.value,
+                key=each.key,
+                timestamp_ms=received,
+                headers=each.headers,
+                partition=each.partition,
             )
             future.add_done_callback(_heard)
             waiting.append(future)

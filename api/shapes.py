@@ -5,12 +5,13 @@ Knows: fields.  Must not know: where their values come from.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from profiles.alerts import Alert
+from profiles.erasure import SUBJECTS, Kind
 from profiles.intake import ID_LIMIT
 from profiles.models.churn_inputs import Target
 from profiles.models.drift import Moved
@@ -49,6 +50,22 @@ class Plain(msgspec.Struct, frozen=True):
     fields: dict[str, str | int | float | bool]
     missing: dict[str, str]  #: trait -> absent, not_kept (it came while there was no key), shredded
     audit: int
+
+
+class RegulationWish(msgspec.Struct, frozen=True, rename="camel"):
+    """What is ordered about whom; as Segment and RudderStack spell it."""
+
+    regulation_type: Kind
+    subject_ids: Annotated[list[Id], Meta(min_length=1, max_length=SUBJECTS)]
+    subject_type: Literal["userId", "USER_ID"] = "userId"
+    reason: Annotated[str, Meta(max_length=300, description="goes on record")] = ""
+
+
+class Ordered(msgspec.Struct, frozen=True):
+    """Where to ask how far an order has come."""
+
+    id: str
+    report: str
 
 
 class ModelInput(msgspec.Struct, frozen=True):

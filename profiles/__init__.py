@@ -17,6 +17,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     models/                             what is learned from lessons and how to score with it; what counts say of paths and returns
     population                          what decides besides rules: cut points of all customers together, the churn model
     intake -> inputs                    from an app's record to columns of events
+    erasure                             orders about what may be kept of customers, and receipts
     dialects/                           what other systems' SDKs send, as records that intake reads
     lessons                             what learners are told of single events: orders of several products, rated texts
     quarantine                          an event that cannot be worked with is cut out of its batch

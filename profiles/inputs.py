@@ -45,6 +45,15 @@ class Control(msgspec.Struct, frozen=True, tag="control"):
     version: int
 
 
+class Erase(msgspec.Struct, frozen=True, tag="erase"):
+    """What is not to be kept of some customers of this bucket; see ``profiles.erasure``."""
+
+    regulation: str  #: id of the order to do so
+    delete: bool  #: destroy what is there
+    suppress: bool | None  #: take nothing from now on, or again; None: as it is
+    subjects: dict[str, str]  #: customer -> the name's hash, which is all that is kept of it
+
+
 class Batch(msgspec.Struct, frozen=True, tag="batch"):
     """One record of profile-inputs: events of one bucket from one stretch of one source partition."""
 
@@ -64,7 +73,7 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     origin: Origin = "live"  #: ``backfill``: history, which never sends anything
 
 
-Record = Batch | Control
+Record = Batch | Control | Erase
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Record).decode
 

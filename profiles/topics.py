@@ -11,11 +11,15 @@ from typing import Final
 
 from profiles.errors import MienError
 
+PROFILE_INPUTS: Final = "profile-inputs"
 DEAD_LETTERS: Final = "dead-letters"
 BEHAVIOR: Final = "events.behavior"
 ORDERS: Final = "events.orders"
 USUAL_EVENTS: Final = (BEHAVIOR, ORDERS)
 """What exists out of the box: created where the event topics are a glob that matches them."""
+
+KEPT_DAYS: Final = 7  #: how long a record stays in a topic that Mien made
+DEAD_LETTER_DAYS: Final = 30  #: in that of dead letters
 
 
 class NoTopic(MienError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx2
@@ -20,11 +20,14 @@ import numpy as np
 from profiles.alerts import Policy, Raise, Refuse, Resolve, Rules, ask, decide
 from profiles.clock import DAY, HOUR, Clock, zone
 from profiles.deliveries import lanes_for
+from profiles.erasure import Done, is_erased
 from profiles.errors import Stale
 from profiles.settings import Settings
 from profiles.store.client import Client
 from profiles.store.desk import Desk
+from profiles.store.desk_forget import forget
 from profiles.store.desk_reads import DeskReads
+from profiles.store.erasure import Regulations
 from profiles.wire import Transition
 from streams.courier import Courier, MaskedPhone, Words
 from streams.lanes import Lanes
@@ -74,6 +77,8 @@ class AlertDesk:
         self._stale_after = int(settings.stale_hours * HOUR)
         self._lanes = lanes_for(settings.webhook_urls)
         self._desk = Desk(redis)
+        self._redis = redis
+        self._regulations = Regulations(redis)
         webhooks = None
         if settings.webhook_urls:
             webhooks = Webhooks(http, Signer(settings.webhook_secret), clock, private=settings.webhook_private)
@@ -120,9 +125,10 @@ class AlertDesk:
             redis.exceptions.RedisError: the store did not answer.
         """
         done: Counter[str] = Counter()
-        for start in range(0, max(len(transitions), 1), SLICE):
-            last = start + SLICE >= len(transitions)
-            part, place = transitions[start : start + SLICE], then if last else None
+        parts = list(_parts(transitions))
+        for number, part in enumerate(parts, start=1):
+            place = then if number == len(parts) else None
+            await self._forget(bucket, part)
             if self._settings.alerts_a_day:
                 async with self._budget:
                     done += await self._handle(bucket, part, place)
@@ -154,6 +160,14 @@ class AlertDesk:
             before = memory.cursor
         raise Stale(bucket, before, await self._desk.cursor(bucket))
 
+    async def _forget(self, bucket: int, transitions: Sequence[Transition]) -> None:
+        """Destroy what is kept of those who were erased; all that was said of them before is done by then."""
+        erased = [one for one in transitions if is_erased(one)]
+        if not erased or erased[-1].seq <= await self._desk.cursor(bucket):
+            return
+        gone, now = await forget(self._redis, [one.profile for one in erased]), self._clock()
+        await self._regulations.forgotten({one.was or "": Done(now, dict(gone[one.profile])) for one in erased})
+
     def _which_day(self, at: int) -> int:
         return (at + int(self._day.offset[np.searchsorted(self._day.since, at, side="right") - 1])) // DAY
 
@@ -175,6 +189,16 @@ class AlertDesk:
     async def close(self, grace: float = 5.0) -> None:
         """Claim nothing more, let attempts end for ``grace`` seconds, then drop them: another worker resumes them."""
         await self._out.close(grace)
+
+
+def _parts(transitions: Sequence[Transition]) -> Iterator[Sequence[Transition]]:
+    """Pieces for one commit each; that somebody was erased stands at the beginning of one, and never beside other news."""
+    start = 0
+    for at in range(1, len(transitions)):
+        if at - start == SLICE or is_erased(transitions[at]) != is_erased(transitions[at - 1]):
+            yield transitions[start:at]
+            start = at
+    yield transitions[start:]
 
 
 def _name(decision: object) -> str:

@@ -6,7 +6,7 @@ Knows: in what order work is done and committed.  Must not know: Faust, topics, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,8 @@ from profiles.errors import LayoutError
 from profiles.quarantine import parts_of
 from profiles.replay import Waiting, stream_time
 from streams.alone import Reach
-from streams.groups import Done, groups
+from streams.gate import Gate
+from streams.groups import Done, Order, groups
 from streams.plan import Planner
 from streams.sift import Aside, Placed, ours, sift, tried, unreadable
 from streams.stand import Stand, begun
@@ -66,10 +67,12 @@ class Bucket:
         sources: int = 0,
         aside: Aside | None = None,
         named: set[int] | None = None,
+        blind: Callable[[str, str], str] | None = None,
     ) -> None:
         """``replay``: follow the stream's time; ``sources`` is then the number of source partitions.
 
         ``named``: codes whose texts were written, for all buckets of a worker.
+        ``blind`` hashes a customer's name, to know whose events may not be kept; without it there is nobody.
         Without ``aside`` a fault of ours is raised, with it what is to blame goes there and the rest goes on.
         """
         self.number = number
@@ -87,6 +90,7 @@ class Bucket:
         self._named = named if named is not None else set()
         self._renewing = 0  #: where the walk through the roster stands
         self._reach = Reach(number, clock, aside)
+        self._gate = Gate(number, store, blind)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -147,6 +151,7 @@ class Bucket:
             wanted = max(checkpoint.next, self._read)
             if records and records[0][0] > wanted:
                 raise Behind(checkpoint.next)
+            await self._gate.open()
             fresh = await self._understood([(offset, raw) for offset, raw in records if offset >= wanted])
             return await (self._apply_in_time(fresh) if self._replay else self._apply_at_once(fresh))
 
@@ -172,20 +177,21 @@ class Bucket:
     async def _apply_at_once(self, fresh: list[tuple[int, inputs.Record]]) -> Done:
         done = Done()
         for offset, group in groups(fresh):
-            if isinstance(group, inputs.Control):
+            if isinstance(group, inputs.Control | inputs.Erase):
                 await self._obey(offset, group, offset + 1)
             else:
-                done += await self._fold(group, offset + 1)
+                done += await self._fold(self._gate.pass_on(group), offset + 1)
         return done
 
     async def _apply_in_time(self, fresh: list[tuple[int, inputs.Record]]) -> Done:
         """Hold everything until all sources have passed its time (see ``profiles.replay``)."""
         for offset, record in fresh:
-            if isinstance(record, inputs.Control):
+            if isinstance(record, inputs.Control | inputs.Erase):
                 held = self._waiting.batches
                 await self._obey(offset, record, held[0][0] if held else offset + 1)
+                self._waiting.batches = self._gate.pass_on(self._waiting.batches)
             else:
-                self._waiting.add(offset, record)
+                self._waiting.add(*self._gate.pass_on([(offset, record)])[0])
             self._read = offset + 1
         if fresh:
             self._heard = self._clock()
@@ -225,8 +231,24 @@ class Bucket:
         """What was read from where the checkpoint was will be read again."""
         self._read = 0
         self._waiting = Waiting(self._waiting.sources)
+        self._gate.close()
 
-    async def _obey(self, offset: int, control: inputs.Control, then: int) -> None:
+    async def _obey(self, offset: int, order: Order, then: int) -> None:
+        """Do what the order says, and go on at ``then``."""
+        if isinstance(order, inputs.Erase):
+            await self._erase(order, then)
+        else:
+            await self._decide_by(offset, order, then)
+
+    async def _erase(self, order: inputs.Erase, then: int) -> None:
+        """Destroy what is kept of some customers, and let in nothing more of them, in one commit."""
+        checkpoint = await self.open()
+        fields = begun(checkpoint, {"next": then})
+        commit = await self._planner.erasure(checkpoint, order, self._clock())
+        await self._stand.commit(replace(commit, set=commit.set | fields), checkpoint, fields)
+        self._gate.obey(order)
+
+    async def _decide_by(self, offset: int, control: inputs.Control, then: int) -> None:
         """Decide by another version from here on; one that the store does not have (any more) is passed by."""
         checkpoint = await self.open()
         fields = {"next": then}

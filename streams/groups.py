@@ -12,6 +12,7 @@ from msgspec import Struct
 from profiles import inputs
 from streams.sift import Placed
 
+Order = inputs.Control | inputs.Erase  #: a record that is no events
 COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
 
 
@@ -39,8 +40,8 @@ def _origin(record: inputs.Record) -> str:
     return record.origin if isinstance(record, inputs.Batch) else ""
 
 
-def groups(records: Sequence[tuple[int, inputs.Record]]) -> Iterator[tuple[int, list[Placed] | inputs.Control]]:
-    """Runs of batches small enough for one commit, and controls alone, each with its last offset."""
+def groups(records: Sequence[tuple[int, inputs.Record]]) -> Iterator[tuple[int, list[Placed] | Order]]:
+    """Runs of batches small enough for one commit, and orders alone, each with its last offset."""
     run: list[Placed] = []
     size = 0
     for offset, record in records:
@@ -48,7 +49,7 @@ def groups(records: Sequence[tuple[int, inputs.Record]]) -> Iterator[tuple[int, 
         if run and (size + more > COMMIT_LIMIT or _origin(record) != run[-1][1].origin):
             yield run[-1][0], run
             run, size = [], 0
-        if isinstance(record, inputs.Control):
+        if isinstance(record, inputs.Control | inputs.Erase):
             yield offset, record
         else:
             run.append((offset, record))

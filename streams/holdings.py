@@ -103,6 +103,7 @@ class Holdings:
             sources=parts.sources,
             aside=parts.aside,
             named=self._named,
+            blind=parts.vault.blind,
         )
 
     async def places(self, buckets: Sequence[Bucket]) -> dict[int, int]:

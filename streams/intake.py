@@ -10,7 +10,7 @@ perhaps cut differently; the update side knows by source offset what it has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
 from profiles.store.vault import Vault
 from profiles.wire import KEPT_BYTES, DeadLetter, Origin, headers
+from streams import metrics
 from streams.quarantine import Sender
 from streams.sealing import Private, seal
 from streams.sift import FAULT, Aside, Poison, said
@@ -37,6 +38,7 @@ class Read:
     dead: list[tuple[DeadLetter, bytes]] = field(default_factory=list)
     faults: list[Poison] = field(default_factory=list)
     private: list[Private] = field(default_factory=list)
+    suppressed: int = 0
     clock: int = 0
     received: int = 0
 
@@ -54,11 +56,13 @@ class IntakeHop:
         replay: bool = False,
         history: Sequence[str] = (),
         vault: Vault | None = None,
+        suppressed: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """``replay``: tell every bucket how far each source is, also those that it has nothing for.
 
         ``history``: topics, names or globs, whose events are told as ``backfill``.
         ``vault``: seals what ``intake`` lets through of private traits; without one there must be nothing.
+        ``suppressed``: whose events are not taken; nothing is kept of them, not even as a dead letter.
         Without ``aside`` a fault of ours is raised, with it the record to blame goes there and the rest goes on.
         """
         self._replay = replay
@@ -68,6 +72,7 @@ class IntakeHop:
         self._aside = aside
         self._history = tuple(history)
         self._vault = vault
+        self._suppressed = suppressed
         self._clocks: dict[tuple[str, int], int] = {}
 
     def read(self, records: Sequence[Any], *, carefully: bool = False) -> Read:
@@ -82,6 +87,9 @@ class IntakeHop:
             out.received = max(out.received, record.timestamp)
             try:
                 event = self._intake.read(raw, record.timestamp)
+                if self._suppressed(event.profile):
+                    out.suppressed += 1
+                    continue
                 bucket = bucket_of(event.profile, self._buckets)
                 if carefully:
                     _alone(event, record.offset)
@@ -111,6 +119,7 @@ class IntakeHop:
             if read.faults and self._aside is not None:
                 await self._aside.set_aside(read.faults)
             await asyncio.gather(*self._sends(read, values))
+            metrics.SUPPRESSED.inc(read.suppressed)
             dead += [letter for letter, _ in read.dead]
         return dead
 

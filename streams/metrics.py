@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECEIVED = Counter("mien_events_received_total", "Records read from event topics.", ["topic"])
 REJECTED = Counter("mien_events_rejected_total", "Records that became dead letters.", ["reason"])
+SUPPRESSED = Counter("mien_events_suppressed_total", "Events of suppressed customers, of which nothing was kept.")
 APPLIED = Counter("mien_events_applied_total", "Events folded into profiles.")
 DUPLICATES = Counter("mien_events_duplicate_total", "Events recognised as repeats of an earlier message.")
 TRANSITIONS = Counter("mien_transitions_total", "Tags entered or left, moves on ladders.")

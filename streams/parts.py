@@ -19,9 +19,10 @@ from profiles.settings import Settings
 from profiles.store import keys
 from profiles.store.alarms import Alarms
 from profiles.store.client import Client, connect
+from profiles.store.erasure import Regulations
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
-from profiles.store.vault import open_vault
+from profiles.store.vault import Vault, open_vault
 from profiles.store.worlds import Worlds
 from profiles.vault.ring import parse
 from streams.alerts import AlertDesk
@@ -35,6 +36,7 @@ from streams.quarantine import Limit, Quarantine
 from streams.reading import Reading
 from streams.relay import Relay
 from streams.sms import provider
+from streams.suppressed import Suppressed
 from streams.topics import MIB, event_topics, misfit
 
 
@@ -48,6 +50,8 @@ class Parts:
     relay: Relay
     learner: Learner
     desk: AlertDesk
+    vault: Vault
+    suppressed: Suppressed
     aside: Quarantine
     places: Places
     reading: Reading
@@ -79,6 +83,8 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     await patiently("look at the topics", lambda: asyncio.to_thread(misfit, settings))
     await patiently("open the store", worlds.open)
     vault = await patiently("open the vault", lambda: open_vault(client, parse(settings.pii_keys), settings.buckets))
+    suppressed = Suppressed(Regulations(client), vault, settings.buckets)
+    await patiently("read who is suppressed", suppressed.refresh)
     lookup = Lookup(settings.broker)
     bell = Bell(Alarms(client), clock)
     aside = Quarantine(producer, Limit(settings.faults_per_minute), lookup.value, bell)
@@ -96,10 +102,13 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
             replay=settings.clock == "stream",
             history=settings.history_topics,
             vault=vault,
+            suppressed=suppressed,
         ),
         relay=Relay(store, producer, patiently),
         learner=Learner(registry, producer, settings.buckets, settings.churn_days, settings.alerts_a_day),
         desk=desk,
+        vault=vault,
+        suppressed=suppressed,
         aside=aside,
         places=Places(settings, bell),
         reading=Reading(lookup.first, patiently, bell, accept_loss=settings.accept_loss),

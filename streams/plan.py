@@ -6,19 +6,25 @@ Must not know: when work is done, whether it was committed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from profiles import inputs
 from profiles.clock import Millis, Zone
-from profiles.layout import TABLES
-from profiles.quarantine import check, read_rows
-from profiles.step import Rows, Step
+from profiles.erasure import place, told
+from profiles.layout import LADDERS, TABLES
+from profiles.quarantine import Damaged, check, read_rows
+from profiles.step import TRANSITIONS, Rows, Step
+from profiles.store.base import Commit, Erasure, Message
+from profiles.wire import encode
 
 if TYPE_CHECKING:
+    from profiles.rules import RuleBook
     from profiles.store.base import Checkpoint, ProfileStore
     from profiles.store.worlds import Worlds
 
@@ -65,6 +71,41 @@ class Planner:
         step = await self._begin(at, await self._load(profiles), now)
         step.renewal(np.full(len(profiles), now, np.int64))
         return step
+
+    async def erasure(self, at: Checkpoint, order: inputs.Erase, now: Millis) -> Commit:
+        """What an order destroys, and what counts of tags and rungs lose by it."""
+        step, book = await self.nothing(at, now), await self._worlds.book(at.rules)
+        counted = await self._store.counts(self._number)
+        tags = sorted({name.removeprefix("tag:") for name in counted if name.startswith("tag:")})
+        erasure = Erasure(order.regulation, order.subjects, order.delete, order.suppress, tags, now)
+        commit = msgspec.structs.replace(step.commit(at.version), erasure=erasure)
+        if not order.delete:
+            return commit
+        said = [
+            told(self._number, at.seq + i, name, place(order.regulation, hashed), now, at.rules)
+            for i, (name, hashed) in enumerate(order.subjects.items(), start=1)
+        ]
+        return msgspec.structs.replace(
+            commit,
+            counts=dict(await self._lost(list(order.subjects), book)),
+            messages=[Message(TRANSITIONS, each.profile.encode(), encode(each)) for each in said],
+            seq=at.seq + len(said),
+            set=commit.set | {"seq": at.seq + len(said)},
+        )
+
+    async def _lost(self, profiles: Sequence[str], book: RuleBook) -> Counter[str]:
+        """By how much counts change when these customers are gone; who cannot be read cannot be counted."""
+        found: Counter[str] = Counter()
+        for name, blob in zip(profiles, await self._store.load(self._number, profiles), strict=True):
+            if blob is None:
+                continue
+            try:
+                row = read_rows([name], [blob], self._worlds.layouts)[0]
+            except Damaged:
+                continue
+            found.subtract(f"tag:{tag}" for tag in book.held(row))
+            found.subtract(f"{ladder}:{rung}" for ladder in LADDERS if (rung := book.rung(ladder, row)) is not None)
+        return found
 
     async def _load(self, profiles: Sequence[str]) -> Rows:
         blobs = await self._store.load(self._number, profiles)

@@ -23,7 +23,7 @@ from profiles import topics as shared
 from profiles.errors import MienError
 from profiles.settings import Settings
 
-PROFILE_INPUTS = "profile-inputs"
+PROFILE_INPUTS = shared.PROFILE_INPUTS
 TRANSITIONS = "transitions"
 SAMPLES = "samples"
 DEAD_LETTERS = shared.DEAD_LETTERS
@@ -95,13 +95,29 @@ def plan(settings: Settings) -> tuple[Topic, ...]:
     many = settings.buckets
     return (
         *(
-            Topic(name, "raw events", settings.event_partitions, 7, EVENT_MAX_BYTES)
+            Topic(name, "raw events", settings.event_partitions, shared.KEPT_DAYS, EVENT_MAX_BYTES)
             for name in _events_to_create(settings)
         ),
-        Topic(PROFILE_INPUTS, "inputs by bucket", many, 7, DEAD_LETTER_MAX_BYTES, True, "MIEN_BUCKETS"),
-        Topic(TRANSITIONS, "tags, tiers, stages entered and left", many, 7, EVENT_MAX_BYTES, True, "MIEN_BUCKETS"),
-        Topic(SAMPLES, "what the learner is told: feature vectors, baskets", 1, 7, EVENT_MAX_BYTES, True),
-        Topic(DEAD_LETTERS, "records that could not be used, whole, and why", 1, 30, DEAD_LETTER_MAX_BYTES),
+        Topic(PROFILE_INPUTS, "inputs by bucket", many, shared.KEPT_DAYS, DEAD_LETTER_MAX_BYTES, True, "MIEN_BUCKETS"),
+        Topic(
+            TRANSITIONS,
+            "tags, tiers, stages entered and left",
+            many,
+            shared.KEPT_DAYS,
+            EVENT_MAX_BYTES,
+            True,
+            "MIEN_BUCKETS",
+        ),
+        Topic(
+            SAMPLES, "what the learner is told: feature vectors, baskets", 1, shared.KEPT_DAYS, EVENT_MAX_BYTES, True
+        ),
+        Topic(
+            DEAD_LETTERS,
+            "records that could not be used, whole, and why",
+            1,
+            shared.DEAD_LETTER_DAYS,
+            DEAD_LETTER_MAX_BYTES,
+        ),
     )
 
 

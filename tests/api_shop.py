@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from api.serve import server
-from profiles import inputs
+from profiles import erasure, inputs
 from profiles.alerts import AlertRule, Policy, Text, ask, decide
 from profiles.clock import DAY, Clock, iso, system_clock, zone
 from profiles.intake import Intake
@@ -22,6 +22,7 @@ from profiles.stable import bucket_of
 from profiles.store.access import make_key
 from profiles.store.client import Client
 from profiles.store.desk import Desk
+from profiles.store.erasure import Regulations
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import Registry
 from profiles.store.vault import open_vault
@@ -56,8 +57,17 @@ class Shop:
         self.store = RedisStore(self.client)
         self._worlds = Worlds(Registry(self.client), self.settings)
         self._intake = Intake(self.settings.currency, self.settings.timezone, seals=bool(self.settings.pii_keys))
+        self.vault = self.run(open_vault(self.client, parse(self.settings.pii_keys), BUCKETS))
         self._buckets = [
-            Bucket(number, self.store, self._worlds, self.clock, zone(self.settings.timezone), replay=False)
+            Bucket(
+                number,
+                self.store,
+                self._worlds,
+                self.clock,
+                zone(self.settings.timezone),
+                replay=False,
+                blind=self.vault.blind,
+            )
             for number in range(BUCKETS)
         ]
         return self
@@ -77,7 +87,6 @@ class Shop:
     def open(self) -> Self:
         """Settle the shop's facts and publish the rules, as the first worker does."""
         self.run(self._worlds.open())
-        self.vault = self.run(open_vault(self.client, parse(self.settings.pii_keys), BUCKETS))
         return self
 
     def key(self, *scopes: str) -> str:
@@ -107,6 +116,21 @@ class Shop:
         bucket = self._buckets[bucket_of(event.profile, BUCKETS)]
         at = (await bucket.open()).next
         await bucket.apply([(at, inputs.encode(draft.batch(SOURCE, 0, event.time, now)))])
+
+    def order(self, kind: erasure.Kind, *profiles: str) -> erasure.Regulation:
+        """What `POST /v1/regulations` does, and what the buckets do then."""
+        about = erasure.subjects(profiles, BUCKETS, self.vault.field_of)
+        self._seq += 1
+        regulation = erasure.Regulation(f"r-{self._seq}", kind, self.clock(), "test", tuple(about.values()))
+        self.run(Regulations(self.client).keep(regulation))
+        for bucket, record in erasure.orders(regulation, about):
+            self.run(self.apply(bucket, inputs.encode(record)))
+        return regulation
+
+    async def apply(self, bucket: int, raw: bytes) -> None:
+        """One record of profile-inputs."""
+        at = (await self._buckets[bucket].open()).next
+        await self._buckets[bucket].apply([(at, raw)])
 
     def lapse(self, *profiles: str) -> None:
         """Each of these customers needs rescue: one alert each, in this order."""

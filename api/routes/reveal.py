@@ -5,6 +5,7 @@ Knows: paths, what goes on record.  Must not know: how traits are sealed, how th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -53,22 +54,22 @@ async def reveal(request: Request, profile: ProfileId) -> Response:
         if found is None:
             raise unknown("unknown_profile", "profile", name)
     except Refusal as refusal:
-        await record(house, key, "reveal", name, wish.fields, wish.reason, refusal.code)
+        await record(house, key, "reveal", [name], wish.fields, wish.reason, refusal.code)
         raise
     plain = await Revealer(house.store, vault, house.settings.buckets).reveal(name, wish.fields)
-    number = await record(house, key, "reveal", name, wish.fields, wish.reason)
+    number = await record(house, key, "reveal", [name], wish.fields, wish.reason)
     return ok(Plain(name, plain.values, plain.missing, number))
 
 
 async def record(
-    house: House, key: Key, action: str, name: str, fields: list[str], reason: str, outcome: str = "done"
+    house: House, key: Key, action: str, names: Sequence[str], fields: Sequence[str], reason: str, outcome: str = "done"
 ) -> int:
-    """Write down who did what to whom; nothing is shown that is not on record.
+    """Write down who did what to whom, unless it is many; nothing is shown that is not on record.
 
     Raises:
         StoreDown: it cannot be written down now.
     """
-    subject = (await house.vault()).field_of(name) if name else ""
+    subject = (await house.vault()).field_of(names[0]) if len(names) == 1 else ""
     act = Act(key.id, key.name, action, subject, tuple(fields), scrubbed(reason.strip()), outcome)
     return await house.audit.append(act, house.clock())
 

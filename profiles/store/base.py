@@ -61,6 +61,17 @@ class Message(NamedTuple):
     value: bytes
 
 
+class Erasure(NamedTuple):
+    """What one order destroys in one bucket, and whose events it keeps out from now on."""
+
+    regulation: str
+    subjects: dict[str, str]  #: customer -> the name's hash
+    delete: bool
+    suppress: bool | None
+    tags: Sequence[str]  #: every tag that anybody may hold
+    at: int  #: when it was done (ms)
+
+
 class Commit(Struct, frozen=True):
     """All that one batch changes in one bucket."""
 
@@ -78,6 +89,7 @@ class Commit(Struct, frozen=True):
     set: dict[str, int] = field(default_factory=dict)  #: checkpoint fields to write
     add: dict[str, int] = field(default_factory=dict)  #: checkpoint counters to raise
     version: int = 0  #: the version that it makes; 0 for the next one
+    erasure: Erasure | None = None  #: then nothing else but counts, messages and fields of the checkpoint
 
 
 class ProfileStore(Protocol):
@@ -95,6 +107,10 @@ class ProfileStore(Protocol):
         Raises:
             Stale: the checkpoint is not at ``commit.expect``; nothing was written.
         """
+        ...
+
+    async def suppressed(self, bucket: int) -> set[str]:
+        """Hashes of the names of whom nothing may be kept."""
         ...
 
     async def due(self, bucket: int, until: int, limit: int) -> list[str]:

@@ -17,6 +17,8 @@ Of one bucket, written only by the worker that owns it:
     {b}:t:<id>     list    timeline of a profile, newest first, capped; see ``profiles.timeline``
     {b}:k          hash    customer, hashed -> the key that this customer's personal traits are sealed with, locked;
                            intake makes it when it first seals something, whoever erases the customer destroys it
+    {b}:s          hash    customer, hashed -> since when (ms) no event of theirs is taken
+    {b}:r          hash    `<regulation>|<customer, hashed>` -> JSON: what was destroyed here, and when
 
 Of all buckets:
     names          hash    code -> text of every category, brand, item, city ... seen (write-once)
@@ -26,6 +28,7 @@ Of all buckets:
     rules          hash    version -> JSON: tags document, numbers, phrases; `live` -> current version
     params:<name>  hash    version -> JSON; `live` -> current version
     keys           hash    SHA-256 of an API key -> JSON: name, scopes
+    regulations    hash    id -> JSON: what was ordered about whom (hashed), by whom
     vault          hash    `index` -> the key of the blind index, locked if there is a ring
 
 Of the audit log (one hash tag, so they change together):
@@ -49,6 +52,7 @@ Of the alert desk (one hash tag, so they change together):
     {alerts}:stakes     zset    alerts that are not resolved, by what is at stake
     {alerts}:ledger     stream  every send, refusal and failure with its reason; capped
     {alerts}:dead       stream  deliveries that ran out of attempts, with what was to be sent; capped
+    {alerts}:forgotten  hash    `<regulation>|<customer, hashed>` -> JSON: what the desk destroyed, and when
     {alerts}:counts     hash    raised, resolved, and lines of the ledger by channel, outcome and reason
 """
 
@@ -63,6 +67,7 @@ LAYOUTS: Final = "layouts"
 RULES: Final = "rules"
 API_KEYS: Final = "keys"
 VAULT: Final = "vault"
+REGULATIONS: Final = "regulations"
 
 AUDIT_LOG: Final = "{audit}:log"
 AUDIT_HEAD: Final = "{audit}:head"
@@ -79,6 +84,7 @@ ALERT_STAKES: Final = f"{ALERTS}:stakes"
 ALERT_LEDGER: Final = f"{ALERTS}:ledger"
 ALERT_DEAD: Final = f"{ALERTS}:dead"
 ALERT_COUNTS: Final = f"{ALERTS}:counts"
+ALERT_FORGOTTEN: Final = f"{ALERTS}:forgotten"
 
 
 def checkpoint(bucket: int) -> str:
@@ -124,6 +130,21 @@ def timeline(bucket: int, name: str) -> str:
 def data_keys(bucket: int) -> str:
     """Keys that personal traits of this bucket's customers are sealed with."""
     return f"{{{bucket}}}:k"
+
+
+def suppressed(bucket: int) -> str:
+    """Customers of whom no event is taken."""
+    return f"{{{bucket}}}:s"
+
+
+def receipts(bucket: int) -> str:
+    """What was destroyed in a bucket."""
+    return f"{{{bucket}}}:r"
+
+
+def of_customer(bucket: int, name: str) -> list[str]:
+    """Every key that is about one customer alone: with them gone, and the name in no index, the customer is."""
+    return [profile(bucket, name), sidecar(bucket, name), timeline(bucket, name)]
 
 
 def params(name: str) -> str:

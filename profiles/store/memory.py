@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from profiles.errors import Stale
 from profiles.stable import code_of
-from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Message, from_fields
+from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Erasure, Message, from_fields
 
 
 class _Bucket:
@@ -23,6 +23,7 @@ class _Bucket:
         self.counts: defaultdict[str, int] = defaultdict(int)
         self.timeline: defaultdict[str, list[bytes]] = defaultdict(list)
         self.outbox: dict[int, list[Message]] = {}
+        self.suppressed: set[str] = set()
 
 
 class MemoryStore:
@@ -46,6 +47,8 @@ class MemoryStore:
         stored = to.fields.get("v", 0)
         if stored != commit.expect:
             raise Stale(commit.bucket, commit.expect, stored)
+        if commit.erasure is not None:
+            _erase(to, commit.erasure)
         for entry in commit.entries:
             to.blobs[entry.profile] = entry.blob
             if entry.due is not None:
@@ -64,6 +67,9 @@ class MemoryStore:
             to.fields[name] = to.fields.get(name, 0) + difference
         to.fields["v"] = commit.version or stored + 1
         return to.fields["v"]
+
+    async def suppressed(self, bucket: int) -> set[str]:
+        return set(self._buckets[bucket].suppressed)
 
     async def due(self, bucket: int, until: int, limit: int) -> list[str]:
         found = sorted((at, profile) for profile, at in self._buckets[bucket].due.items() if at <= until)
@@ -101,6 +107,16 @@ class MemoryStore:
 
     async def names_known(self) -> int:
         return len(self._names)
+
+
+def _erase(bucket: _Bucket, erasure: Erasure) -> None:
+    for name, hashed in erasure.subjects.items():
+        for held in (bucket.blobs, bucket.sidecars, bucket.due, bucket.timeline) if erasure.delete else ():
+            held.pop(name, None)
+        for tag in erasure.tags if erasure.delete else ():
+            bucket.tags[tag].discard(name)
+        if erasure.suppress is not None:
+            (bucket.suppressed.add if erasure.suppress else bucket.suppressed.discard)(hashed)
 
 
 def _walk(names: Iterable[str], cursor: int, limit: int) -> tuple[int, list[str]]:

@@ -17,11 +17,12 @@ import msgspec
 
 from profiles.errors import Stale
 from profiles.store import keys
-from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Message, from_fields
+from profiles.store.base import TIMELINE_KEPT, Checkpoint, Commit, Erasure, Message, from_fields
 from profiles.store.client import Client, Script, connect, reaching
 
 __all__ = ["RedisStore", "connect"]
 COMMIT = (Path(__file__).parent / "commit.lua").read_text(encoding="utf-8")
+ERASE = (Path(__file__).parent / "erase.lua").read_text(encoding="utf-8")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,7 @@ class RedisStore:
     def __init__(self, client: Client) -> None:
         self.client: Any = client  # its answers are typed bytes-or-text; ours are bytes
         self._commit = Script(client, COMMIT)
+        self._erase = Script(client, ERASE)
 
     @_reaching
     async def checkpoint(self, bucket: int) -> Checkpoint:
@@ -71,10 +73,17 @@ class RedisStore:
 
     @_reaching
     async def commit(self, commit: Commit) -> int:
-        done, version = await self._commit(*call_of(commit))
+        if commit.erasure is None:
+            done, version = await self._commit(*call_of(commit))
+        else:
+            done, version = await self._erase(*erase_call_of(commit, commit.erasure))
         if not done:
             raise Stale(commit.bucket, commit.expect, version)
         return int(version)
+
+    @_reaching
+    async def suppressed(self, bucket: int) -> set[str]:
+        return {name.decode() for name in await self.client.hkeys(keys.suppressed(bucket))}
 
     @_reaching
     async def due(self, bucket: int, until: int, limit: int) -> list[str]:
@@ -155,6 +164,29 @@ def call_of(commit: Commit) -> tuple[list[str], list[Any]]:
     version, outbox = commit.version or commit.expect + 1, f"{commit.seq}-0" if messages else ""
     data = b"".join([*blobs, *sidecars, *chain.from_iterable(notes)])
     return names, [commit.expect, version, TIMELINE_KEPT, outbox, _pack(messages), data, _pack(rest)]
+
+
+def erase_call_of(commit: Commit, erasure: Erasure) -> tuple[list[str], list[Any]]:
+    """Keys and arguments of ``erase.lua``."""
+    bucket = commit.bucket
+    of = [keys.of_customer(bucket, name) for name in erasure.subjects]
+    names = [keys.checkpoint(bucket), keys.due(bucket), keys.counts(bucket), keys.data_keys(bucket)]
+    names += [keys.suppressed(bucket), keys.receipts(bucket), keys.outbox(bucket)]
+    names += [keys.tag(bucket, tag) for tag in erasure.tags] + list(chain.from_iterable(of))
+    order = {
+        "regulation": erasure.regulation,
+        "subjects": list(erasure.subjects.items()),
+        "each": len(of[0]) if of else 0,
+        "tags": len(erasure.tags),
+        "delete": int(erasure.delete),
+        "suppress": {None: "", True: "yes", False: "no"}[erasure.suppress],
+        "at": str(erasure.at),
+        "counts": _flat(commit.counts),
+        "fields": _flat(commit.set),
+    }
+    messages = [(message.topic, message.key, message.value) for message in commit.messages]
+    outbox = f"{commit.seq}-0" if messages else ""
+    return names, [commit.expect, commit.version or commit.expect + 1, outbox, _pack(messages), _pack(order)]
 
 
 def _tags(commit: Commit) -> dict[tuple[str, str], list[str]]:

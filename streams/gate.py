@@ -1,0 +1,58 @@
+"""Whose events a bucket lets in: nobody's who was suppressed, however they got as far as here.
+
+Intake turns them away as well, as soon as it hears; but what was under way then ends here, at the bucket's only writer,
+so an erased customer cannot come back.
+Knows: hashes of names.  Must not know: why somebody is suppressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from profiles import inputs, quarantine
+from profiles.store.vault import CUSTOMER
+
+if TYPE_CHECKING:
+    from profiles.store.base import ProfileStore
+    from streams.sift import Placed
+
+
+class Gate:
+    """One bucket's."""
+
+    def __init__(self, number: int, store: ProfileStore, blind: Callable[[str, str], str] | None) -> None:
+        self._number = number
+        self._store = store
+        self._blind = blind
+        self._shut: set[str] | None = None  #: hashes of names; None: not read yet
+
+    async def open(self) -> None:
+        """Know who is suppressed; raises what the store raises, and until then nobody is let in."""
+        if self._shut is None:
+            self._shut = await self._store.suppressed(self._number)
+
+    def close(self) -> None:
+        """Ask again: another state of the store may be the truth."""
+        self._shut = None
+
+    def obey(self, order: inputs.Erase) -> None:
+        """From here on, as it says."""
+        if self._shut is None or order.suppress is None:
+            return
+        (self._shut.update if order.suppress else self._shut.difference_update)(order.subjects.values())
+
+    def pass_on(self, batches: Sequence[Placed]) -> list[Placed]:
+        """The batches without anything of those who are suppressed."""
+        if self._shut is None:
+            raise RuntimeError("nobody is let in before it is known who must not be")
+        if not self._shut:
+            return list(batches)
+        return [(offset, self._without(batch)) for offset, batch in batches]
+
+    def _without(self, batch: inputs.Batch) -> inputs.Batch:
+        gone = frozenset(name for name in batch.profiles if self._is_shut(name))
+        return quarantine.without(batch, quarantine.events_of(batch, gone)) if gone else batch
+
+    def _is_shut(self, name: str) -> bool:
+        return self._blind is not None and self._shut is not None and self._blind(CUSTOMER, name) in self._shut

@@ -1,0 +1,39 @@
+"""Who is suppressed, as intake knows it: read whole before the first event, and again whenever an order was obeyed.
+
+It may hear a second late; what it lets through then ends at the bucket's gate (``streams.gate``).
+Knows: hashes of names.  Must not know: Kafka, orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from profiles.store.erasure import Regulations
+from profiles.store.vault import Vault
+
+
+class Suppressed:
+    """The customers of all buckets of whom nothing may be taken."""
+
+    def __init__(self, regulations: Regulations, vault: Vault, buckets: int) -> None:
+        self._regulations = regulations
+        self._vault = vault
+        self._buckets = range(buckets)
+        self._hashes: frozenset[str] = frozenset()
+        self._seen: Sequence[int] = ()
+
+    async def refresh(self) -> None:
+        """Look whether anything was ordered since; then customers' keys are read anew as well: some are destroyed.
+
+        Raises:
+            StoreDown: the store does not answer.
+        """
+        seen = await self._regulations.obeyed(self._buckets)
+        if seen != self._seen:
+            self._hashes = await self._regulations.suppressed(self._buckets)
+            self._vault.forget()
+            self._seen = seen
+
+    def __call__(self, name: str) -> bool:
+        """Whether nothing of this customer may be taken."""
+        return bool(self._hashes) and self._vault.field_of(name) in self._hashes
