@@ -178,17 +178,18 @@ class Bucket:
         done = Done()
         for offset, group in groups(fresh):
             if isinstance(group, inputs.Control | inputs.Erase):
-                await self._obey(offset, group, offset + 1)
+                done += await self._obey(offset, group, offset + 1)
             else:
                 done += await self._fold(self._gate.pass_on(group), offset + 1)
         return done
 
     async def _apply_in_time(self, fresh: list[tuple[int, inputs.Record]]) -> Done:
         """Hold everything until all sources have passed its time (see ``profiles.replay``)."""
+        done = Done()
         for offset, record in fresh:
             if isinstance(record, inputs.Control | inputs.Erase):
                 held = self._waiting.batches
-                await self._obey(offset, record, held[0][0] if held else offset + 1)
+                done += await self._obey(offset, record, held[0][0] if held else offset + 1)
                 self._waiting.batches = self._gate.pass_on(self._waiting.batches)
             else:
                 self._waiting.add(*self._gate.pass_on([(offset, record)])[0])
@@ -196,7 +197,7 @@ class Bucket:
         if fresh:
             self._heard = self._clock()
         until = self._waiting.watermark(self._clock())
-        return Done() if until is None else await self._release(until)
+        return done if until is None else done + await self._release(until)
 
     async def _release(self, until: int) -> Done:
         done = Done()
@@ -233,20 +234,21 @@ class Bucket:
         self._waiting = Waiting(self._waiting.sources)
         self._gate.close()
 
-    async def _obey(self, offset: int, order: Order, then: int) -> None:
+    async def _obey(self, offset: int, order: Order, then: int) -> Done:
         """Do what the order says, and go on at ``then``."""
         if isinstance(order, inputs.Erase):
-            await self._erase(order, then)
-        else:
-            await self._decide_by(offset, order, then)
+            return await self._erase(order, then)
+        await self._decide_by(offset, order, then)
+        return Done()
 
-    async def _erase(self, order: inputs.Erase, then: int) -> None:
+    async def _erase(self, order: inputs.Erase, then: int) -> Done:
         """Destroy what is kept of some customers, and let in nothing more of them, in one commit."""
         checkpoint = await self.open()
         fields = begun(checkpoint, {"next": then})
         commit = await self._planner.erasure(checkpoint, order, self._clock())
         await self._stand.commit(replace(commit, set=commit.set | fields), checkpoint, fields)
         self._gate.obey(order)
+        return Done(messages=bool(commit.messages))
 
     async def _decide_by(self, offset: int, control: inputs.Control, then: int) -> None:
         """Decide by another version from here on; one that the store does not have (any more) is passed by."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from profiles import inputs, quarantine
 from profiles.store.vault import CUSTOMER
+from streams import metrics
 
 if TYPE_CHECKING:
     from profiles.store.base import ProfileStore
@@ -52,7 +53,11 @@ class Gate:
 
     def _without(self, batch: inputs.Batch) -> inputs.Batch:
         gone = frozenset(name for name in batch.profiles if self._is_shut(name))
-        return quarantine.without(batch, quarantine.events_of(batch, gone)) if gone else batch
+        if not gone:
+            return batch
+        events = quarantine.events_of(batch, gone)
+        metrics.SUPPRESSED.inc(len(events))
+        return quarantine.without(batch, events)
 
     def _is_shut(self, name: str) -> bool:
         return self._blind is not None and self._shut is not None and self._blind(CUSTOMER, name) in self._shut

@@ -1,0 +1,153 @@
+"""From an order to erase to a search for what is left, with an SDK that sends everything again."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from kafka import KafkaConsumer, TopicPartition
+
+from profiles.topics import PROFILE_INPUTS
+from streams.embedded import HOST
+from streams.ports import pick_port
+from streams.topics import SAMPLES, TRANSITIONS
+from tests.e2e.stacks import Stack, stack
+from tests.processes import eventually
+from tests.sdk.collecting import APPS, finished
+
+WHO = "erika-mustermann"
+TOLD = {"phone": "13912345678", "email": "erika@example.com", "name": "李雷雷", "address": "世纪大道 4711 号"}
+
+
+def test_an_erased_customer_is_nowhere_and_stays_so(tmp_path: Path) -> None:
+    port = pick_port(0, HOST)[0]
+    with stack(tmp_path, metrics_port=port) as shop:
+        identify(shop, WHO)
+        sent(shop, WHO)
+        eventually(lambda: orders(shop) == 1, "the journey is a profile")
+        assert shop.profile(WHO)["traits"]["phone"] == "139****5678"  # type: ignore[index]
+        wish = {"fields": list(TOLD), "reason": "客户来电核对"}
+        assert shop.http.post(f"/v1/profiles/{WHO}/reveal", json=wish).json()["fields"] == TOLD
+        assert found(everything(shop), WHO) == [WHO]
+
+        report = erase(shop, "SUPPRESS_WITH_DELETE")
+        assert report["receipts"][0]["gone"]["redis"]["key"] == 1
+        nothing_is_left(shop)
+
+        identify(shop, WHO)
+        sent(shop, WHO)
+        identify(shop, "the-last")
+        eventually(lambda: shop.profile("the-last") is not None, "what came after is a profile")
+        eventually(lambda: turned_away(port) == 7, "all that was sent before has been read")
+        nothing_is_left(shop)
+        assert found(logs(shop, tmp_path), WHO, *TOLD.values()) == []
+        assert found(told(shop, PROFILE_INPUTS, TRANSITIONS, SAMPLES), *TOLD.values()) == []
+
+        erase(shop, "UNSUPPRESS")
+        eventually(lambda: _again(shop), "whoever comes back of their own will is a new customer")
+        assert orders(shop) == 0
+
+
+def _again(shop: Stack) -> bool:
+    """Intake hears of it within a second."""
+    identify(shop, WHO)
+    return shop.profile(WHO) is not None
+
+
+def identify(shop: Stack, who: str) -> None:
+    body = {"type": "identify", "userId": who, "traits": TOLD}
+    shop.http.post("/v1/identify", json=body).raise_for_status()
+
+
+def sent(shop: Stack, who: str) -> None:
+    ran = [sys.executable, str(APPS / "send_segment.py"), shop.running.url, shop.running.key, who, "1"]
+    assert finished(ran) == ""
+
+
+def orders(shop: Stack) -> float | None:
+    value: float | None = (shop.profile(WHO) or {"features": {}})["features"].get("orders")
+    return value
+
+
+def erase(shop: Stack, kind: str) -> dict[str, Any]:
+    wish = {"regulationType": kind, "subjectType": "userId", "subjectIds": [WHO]}
+    answer = shop.http.post("/v1/regulations", json=wish)
+    assert answer.status_code == 202, answer.text
+
+    def report() -> dict[str, Any]:
+        said: dict[str, Any] = shop.http.get(answer.json()["report"]).raise_for_status().json()
+        return said
+
+    eventually(lambda: report()["overall_status"] == "FINISHED", f"{kind} is obeyed everywhere")
+    return report()
+
+
+def nothing_is_left(shop: Stack) -> None:
+    assert shop.profile(WHO) is None
+    eventually(lambda: not found(everything(shop), WHO), "the outbox is empty")
+    assert found(everything(shop), WHO, *TOLD.values()) == []
+
+
+def everything(shop: Stack) -> bytes:
+    """Names and values of every key, as a dump of Redis would hold them."""
+    names = list(shop.redis.scan_iter(count=1000))
+    return b"\n".join(part for name in names for part in (name, plain(shop, name)))
+
+
+def plain(shop: Stack, name: bytes) -> bytes:
+    """A value: DUMP compresses long texts, so hashes, streams and lists are read as well."""
+    kind = shop.redis.type(name).decode()
+    read = {
+        "hash": "HGETALL",
+        "stream": "XRANGE",
+        "list": "LRANGE",
+        "zset": "ZRANGE",
+        "set": "SMEMBERS",
+        "string": "GET",
+    }
+    ends = {"XRANGE": ("-", "+"), "LRANGE": (0, -1), "ZRANGE": (0, -1)}
+    value = shop.redis.execute_command(read[kind], name, *ends.get(read[kind], ()))
+    return raw(value) + (shop.redis.dump(name) or b"")
+
+
+def raw(value: Any) -> bytes:
+    """Every text in an answer, one after the other."""
+    if isinstance(value, dict):
+        value = [part for pair in value.items() for part in pair]
+    if isinstance(value, bytes):
+        return value
+    return b" ".join(raw(part) for part in value) if isinstance(value, list | tuple | set) else str(value).encode()
+
+
+def told(shop: Stack, *topics: str) -> bytes:
+    """Every record of these topics."""
+    reader = KafkaConsumer(bootstrap_servers=shop.broker, enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        places = [TopicPartition(topic, part) for topic in topics for part in reader.partitions_for_topic(topic) or ()]
+        reader.assign(places)
+        reader.seek_to_beginning()
+        ends, out = reader.end_offsets(places), [b""]
+        while any(reader.position(place) < end for place, end in ends.items()):
+            out += [each.value for some in reader.poll(timeout_ms=500).values() for each in some]
+        return b"\n".join(out)
+    finally:
+        reader.close()
+
+
+def turned_away(port: int) -> float:
+    """How many events the worker took nothing of."""
+    said = httpx2.get(f"http://{HOST}:{port}/metrics").text
+    return float(re.findall(r"^mien_events_suppressed_total (\S+)", said, flags=re.MULTILINE)[0])
+
+
+def logs(shop: Stack, folder: Path) -> bytes:
+    return b"\n".join(path.read_bytes() for path in folder.rglob("*.log")) + b"".join(
+        child.log.read_bytes() for child in shop.running.stack.children if child.log.exists()
+    )
+
+
+def found(where: bytes, *texts: str) -> list[str]:
+    return [text for text in texts if text.encode() in where]
