@@ -19,7 +19,20 @@ from api.house import House
 from api.metrics import VERSION
 from api.openapi import describe
 from api.problems import Refusal, refuse, refuse_invalid, refuse_path
-from api.routes import alerts, baskets, collect, health, insights, live, models, profiles, regulations, reveal, tags
+from api.routes import (
+    alerts,
+    baskets,
+    collect,
+    consents,
+    health,
+    insights,
+    live,
+    models,
+    profiles,
+    regulations,
+    reveal,
+    tags,
+)
 from profiles.clock import Clock, system_clock
 from profiles.settings import Settings
 
@@ -55,6 +68,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     routers = (
         profiles.router,
         reveal.router,
+        consents.router,
         regulations.router,
         models.router,
         insights.router,

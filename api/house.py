@@ -18,6 +18,7 @@ from api.keybook import KeyBook
 from api.live.alerts import AlertFeed
 from api.live.profiles import ProfileWatch
 from profiles.access import configured
+from profiles.alerts import Alert
 from profiles.clock import Clock
 from profiles.errors import MienError
 from profiles.kernels.__main__ import warm
@@ -27,7 +28,9 @@ from profiles.store.access import find_key
 from profiles.store.alarms import Alarms
 from profiles.store.audit import AuditLog
 from profiles.store.desk import Desk
+from profiles.store.desk_forget import about
 from profiles.store.desk_reads import DeskReads
+from profiles.store.desk_rows import LedgerLine
 from profiles.store.erasure import Regulations
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
@@ -105,6 +108,10 @@ class House:
         if self._vault is None:
             self._vault = await open_vault(self._client, self._ring, self.settings.buckets)
         return self._vault
+
+    async def desk_about(self, profile: str) -> tuple[list[Alert], list[LedgerLine]]:
+        """All that the alert desk has about a customer; it looks through everything, so not for screens."""
+        return await about(self._client, profile)
 
     def end_streams(self) -> None:
         """Every live stream ends now, and no new one begins; the server calls it before it waits for answers."""

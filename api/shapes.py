@@ -11,12 +11,14 @@ import msgspec
 from msgspec import Meta
 
 from profiles.alerts import Alert
+from profiles.consent import Consent
 from profiles.erasure import SUBJECTS, Kind
 from profiles.intake import ID_LIMIT
 from profiles.models.churn_inputs import Target
 from profiles.models.drift import Moved
 from profiles.models.params import Source
 from profiles.reader import FeatureLine
+from profiles.store.desk_rows import LedgerLine
 from profiles.view import ProfileView
 
 BATCH_LIMIT = 100
@@ -66,6 +68,35 @@ class Ordered(msgspec.Struct, frozen=True):
 
     id: str
     report: str
+
+
+class ConsentWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a customer said, purpose by purpose, and where: on the phone, on paper ..."""
+
+    consents: Annotated[
+        dict[Annotated[str, Meta(min_length=1, max_length=60)], bool], Meta(min_length=1, max_length=20)
+    ]
+    reason: Annotated[str, Meta(max_length=300, description="goes on record")] = ""
+
+
+class Consents(msgspec.Struct, frozen=True):
+    """What a customer allows."""
+
+    profile: str
+    consents: dict[str, Consent]
+
+
+class Export(msgspec.Struct, frozen=True):
+    """Everything that is kept about one customer."""
+
+    exported_at: int
+    profile: ProfileView  #: personal traits masked
+    personal: dict[str, str | int | float | bool] | None  #: in plain, where the key may reveal and a reason was given
+    consents: dict[str, Consent]
+    timeline: list[dict[str, Any]]
+    alerts: tuple[Alert, ...]
+    deliveries: tuple[LedgerLine, ...]  #: every send and every refusal
+    suppressed: bool
 
 
 class ModelInput(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     kernels/                            the loops over slots: fold, merge, derive, decide, horizon, advance, pack
     census                              names of the counts that all customers make together: steps, returns
     privacy -> grams -> said            what somebody wrote, as hashed pieces
+    consent                             what a customer allows
     vault/                              personal data that only somebody with a key can read, and found again without one
     topics                              names of topics that both shells write to
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened

@@ -106,10 +106,17 @@ class Delivery(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def sms_refusal(*, enabled: bool, alert: State, created_at: Millis, now: Millis, stale_after: Millis) -> str:
-    """The first gate that is shut for an SMS just before it would be sent, as a reason code; empty if all are open."""
+def sms_refusal(
+    *, enabled: bool, alert: State, created_at: Millis, now: Millis, stale_after: Millis, unwanted: str = ""
+) -> str:
+    """The first gate that is shut for an SMS just before it would be sent, as a reason code; empty if all are open.
+
+    ``unwanted``: why the customer may not be written to at all.
+    """
     if not enabled:
         return "sms_off"
+    if unwanted:
+        return unwanted
     if alert == "resolved":
         return "already_recovered"
     return "stale" if now - created_at > stale_after else ""

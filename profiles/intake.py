@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from profiles import consent
 from profiles.clock import DAY, MINUTE, Millis
 from profiles.errors import Rejected
 from profiles.kinds import CALLS, CHANNELS, NAMES, Channel, Kind
@@ -77,6 +78,7 @@ class Context(msgspec.Struct):
 
     channel: str | None = None
     traits: dict[str, msgspec.Raw] = {}
+    consent: msgspec.Raw = msgspec.Raw(b"")
 
 
 class Message(msgspec.Struct, rename="camel"):
@@ -195,7 +197,7 @@ class Intake:
             lines=lines,
             traits=traits,
             names=tuple(names.items()),
-            patch=patch + said(kind, rating, raw),
+            patch=patch + consent.told(message.event, _consent(message), raw) + said(kind, rating, raw),
             private=tuple(private) if self._seals else (),
         )
 
@@ -297,6 +299,10 @@ def _key(message: Message, raw: bytes, claimed: Millis | None) -> int:
 def _channel(message: Message) -> Channel:
     given = (message.context.channel if message.context else None) or message.channel
     return CHANNELS.get(given.lower(), Channel.UNKNOWN) if given else Channel.UNKNOWN
+
+
+def _consent(message: Message) -> bytes:
+    return bytes(message.context.consent) if message.context else b""
 
 
 def _number(given: Number, absent: float) -> float:

@@ -21,6 +21,8 @@ REASONS: Final[Mapping[str, Text]] = {
     "below_line": Text("风险金额未达到当日名额的门槛", "too little at stake for one of the day's alerts"),
     "over_budget": Text("当日预警名额已用完", "the day's alerts were used up"),
     "already_recovered": Text("发送前客户已恢复", "the customer recovered before it was sent"),
+    "no_consent": Text("客户未同意接收或已拒收", "the customer did not agree to be texted, or refused"),
+    "suppressed": Text("客户已被列入禁止处理名单", "the customer is suppressed"),
     "sms_off": Text("短信已关闭", "SMS are switched off"),
     "no_template": Text("该策略没有短信模板", "the policy has no SMS template"),
     "endpoint_disabled": Text("回调地址已停用", "the endpoint said 410 Gone and is disabled"),

@@ -76,6 +76,9 @@ class Settings(BaseModel):
     webhook_secret: str = Field("", description="Signing secret (whsec_...), see the Standard Webhooks spec.")
     webhook_private: bool = Field(False, description="Allow webhooks to http:// and private addresses.")
     sms: Literal["off", "console", "file"] = Field("console", description="Provider of rescue SMS.")
+    sms_needs_consent: bool = Field(
+        False, description="Text only customers who agreed; else all who did not refuse. China's law asks for it."
+    )
     alerts_a_day: int = Field(
         0, ge=0, description="At most so many churn alerts a day of the shop, where most is at stake; 0: any number."
     )

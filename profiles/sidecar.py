@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from profiles.consent import PREFIX
 from profiles.said import SAID, Said
 from profiles.said import read as read_said
 from profiles.vault.seal import mask_of
@@ -58,8 +59,14 @@ def patched(blob: bytes | None, patches: list[tuple[int, Patch]]) -> bytes:
             if known is None or _rank(time, value) > _rank(*known):
                 kept[name] = (time, value)
     if len(kept) > TRAITS_KEPT:
-        kept = dict(sorted(kept.items(), key=lambda item: (-item[1][0], item[0]))[:TRAITS_KEPT])
+        kept = dict(sorted(kept.items(), key=_worth)[:TRAITS_KEPT])
     return _encode(kept)
+
+
+def _worth(item: tuple[str, tuple[int, Value]]) -> tuple[bool, int, str]:
+    """What a customer allows is kept before all else, then what was told last."""
+    name, (time, _) = item
+    return not name.startswith(PREFIX), -time, name
 
 
 def _rank(time: int, value: Value) -> tuple[int, str, str]:

@@ -29,7 +29,7 @@ from profiles.store.desk_forget import forget
 from profiles.store.desk_reads import DeskReads
 from profiles.store.erasure import Regulations
 from profiles.wire import Transition
-from streams.courier import Courier, MaskedPhone, Words
+from streams.courier import Ask, Courier, Words
 from streams.lanes import Lanes
 from streams.sms import TEMPLATES, Language, SmsProvider, Template
 from streams.webhooks import Signer, Webhooks
@@ -63,9 +63,10 @@ class AlertDesk:
         names: Mapping[str, str] | None = None,
         templates: Mapping[str, Template] = TEMPLATES,
         language: Language = "zh",
-        masked_phone: MaskedPhone | None = None,
+        contact: Ask | None = None,
     ) -> None:
-        """``sms=None`` switches SMS off; ``names`` are the features' Chinese names, for the words of an alert.
+        """``sms=None`` switches SMS off; ``names`` are the features' Chinese names, for the words of an alert;
+        ``contact`` says who may be written to.
 
         Raises:
             streams.webhooks.BadSecret: webhooks are configured, but no usable secret to sign them.
@@ -82,7 +83,7 @@ class AlertDesk:
         webhooks = None
         if settings.webhook_urls:
             webhooks = Webhooks(http, Signer(settings.webhook_secret), clock, private=settings.webhook_private)
-        words = Words(templates, language, masked_phone)
+        words = Words(templates, language, contact)
         reads = DeskReads(redis)
         courier = Courier(self._desk, reads, clock, self._lanes, webhooks, sms, words, self._stale_after)
         self._out = Lanes(self._desk, clock, self._lanes, courier)

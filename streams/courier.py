@@ -17,11 +17,12 @@ from profiles.deliveries import LADDER, Delivery, Lane, sms_refusal
 from profiles.store.desk import Desk, Verdict
 from profiles.store.desk_reads import DeskReads
 from profiles.store.desk_rows import as_json
+from streams.contact import Contact
 from streams.sms import Language, Message, NotAccepted, SmsProvider, Template, parts_of, render
 from streams.webhooks import TooLarge, Webhooks, payload
 
 SMS_SECONDS: Final = 15.0
-MaskedPhone = Callable[[str], Awaitable[str | None]]  #: profile -> its phone number, masked, or None
+Ask = Callable[[str], Awaitable[Contact]]  #: profile -> whether and where it may be written to
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Words:
 
     templates: Mapping[str, Template]
     language: Language
-    masked_phone: MaskedPhone | None = None
+    contact: Ask | None = None  #: None: nobody refused anything, and no number is known
 
 
 class Courier:
@@ -98,19 +99,22 @@ class Courier:
         return Again(answer.reason, answer.detail, answer.retry_after, body.decode())
 
     async def _text(self, one: Delivery, alert: Alert) -> Verdict | Again | None:
+        ask = self._words.contact
+        contact = await ask(alert.profile) if ask else Contact(None, "")
         shut = sms_refusal(
             enabled=self._sms is not None,
             alert=alert.state,
             created_at=one.created_at,
             now=self._clock(),
             stale_after=self._stale_after,
+            unwanted=contact.unwanted,
         )
         template = self._words.templates.get(alert.policy)
         if self._sms is None or shut:
             return Verdict("refused", shut)
         if template is None:
             return Verdict("refused", "no_template", alert.policy)
-        message = await self._message(one, alert, template)
+        message = self._message(one, alert, template, contact.phone)
         if not await self._desk.begin(one):
             return None
         return await self._send(self._sms, message)
@@ -131,14 +135,13 @@ class Courier:
             return Verdict("unknown", "outcome_unknown", f"{type(error).__name__}: {error}")
         return Verdict("sent", detail=f"{receipt.reference}, {message.parts} part(s)")
 
-    async def _message(self, one: Delivery, alert: Alert, template: Template) -> Message:
+    def _message(self, one: Delivery, alert: Alert, template: Template, phone: str | None) -> Message:
         text = render(template, self._words.language)
-        ask = self._words.masked_phone
         return Message(
             id=one.id,
             alert=alert.id,
             profile=alert.profile,
-            phone=await ask(alert.profile) if ask else None,
+            phone=phone,
             policy=alert.policy,
             language=self._words.language,
             text=text,

@@ -27,6 +27,7 @@ from profiles.store.worlds import Worlds
 from profiles.vault.ring import parse
 from streams.alerts import AlertDesk
 from streams.bell import Bell
+from streams.contact import Contacts
 from streams.intake import IntakeHop
 from streams.learn import Learner
 from streams.lookup import Lookup
@@ -90,7 +91,9 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     aside = Quarantine(producer, Limit(settings.faults_per_minute), lookup.value, bell)
     store = RedisStore(client)
     topics = await patiently("look for event topics", lambda: asyncio.to_thread(event_topics, settings))
-    desk, alerting_by = await patiently("alert desk", lambda: _desk(settings, clock, client, worlds))
+    needed = settings.sms_needs_consent
+    contact = Contacts(store, Regulations(client), vault, settings.buckets, consent_needed=needed)
+    desk, alerting_by = await patiently("alert desk", lambda: _desk(settings, clock, client, worlds, contact))
     return Parts(
         store=store,
         worlds=worlds,
@@ -126,10 +129,12 @@ def _intake(settings: Settings, *, seals: bool) -> Intake:
     return Intake(settings.currency, settings.timezone, known, seals=seals)
 
 
-async def _desk(settings: Settings, clock: Clock, client: Client, worlds: Worlds) -> tuple[AlertDesk, int]:
+async def _desk(
+    settings: Settings, clock: Clock, client: Client, worlds: Worlds, contact: Contacts
+) -> tuple[AlertDesk, int]:
     version = await worlds.registry.live(keys.RULES)
     book = await worlds.book(version)
     names = {feature.name: feature.zh for feature in FEATURES}
     http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
     sms = provider(settings, clock)
-    return AlertDesk(settings, client, clock, book.alert_rules(), http, sms, names=names), version
+    return AlertDesk(settings, client, clock, book.alert_rules(), http, sms, names=names, contact=contact), version

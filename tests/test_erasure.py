@@ -67,16 +67,17 @@ def dumped(shop: Shop) -> bytes:
 
 
 async def _raw(client: Any, name: bytes) -> bytes:
-    kind = (await client.type(name)).decode()
+    """A value as it is read, and as a dump holds it, which compresses long ones."""
     read = {
-        "string": lambda: client.get(name),
-        "hash": lambda: client.hgetall(name),
-        "list": lambda: client.lrange(name, 0, -1),
-        "set": lambda: client.smembers(name),
-        "zset": lambda: client.zrange(name, 0, -1),
-        "stream": lambda: client.xrange(name),
-    }[kind]
-    return repr(await read()).encode() + (await client.dump(name))
+        "string": client.get,
+        "hash": client.hgetall,
+        "list": lambda key: client.lrange(key, 0, -1),
+        "set": client.smembers,
+        "zset": lambda key: client.zrange(key, 0, -1),
+        "stream": client.xrange,
+    }[(await client.type(name)).decode()]
+    dump: bytes = await client.dump(name)
+    return repr(await read(name)).encode() + dump
 
 
 def counts(shop: Shop) -> dict[str, int]:

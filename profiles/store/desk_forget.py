@@ -1,4 +1,4 @@
-"""The alert desk forgets customers: their alerts, what was to be sent, and every line about it.
+"""The alert desk tells all it has about a customer, or forgets them: their alerts, what was to be sent, and every line about it.
 
 Knows: where the desk names customers.  Must not know: why they are to be forgotten.
 It looks through everything, since nothing else ever asks for a customer's alerts of long ago; that takes about a second
@@ -46,6 +46,24 @@ async def forget(client: Client, profiles: Iterable[str]) -> Gone:
         for stream, profile_of in _STREAMS.items():
             await _lines(redis, stream, profile_of, gone)
     return gone
+
+
+async def about(client: Client, profile: str) -> tuple[list[Alert], list[rows.LedgerLine]]:
+    """All that the desk has about one customer: alerts, and every send and refusal, the first ones first.
+
+    Raises:
+        StoreDown: the store does not answer.
+    """
+    redis: Any = client
+    with reaching():
+        alerts = [one for one, _ in await _alerts(redis, frozenset([profile]))]
+        lines, after = [], "-"
+        while True:
+            page = await redis.xrange(keys.ALERT_LEDGER, min=after, count=PAGE)
+            lines += [rows.line_of(name, row) for name, row in page if _of_line(row) == profile]
+            if len(page) < PAGE:
+                return alerts, lines
+            after = f"({page[-1][0].decode()}"
 
 
 async def _alerts(redis: Any, whom: frozenset[str]) -> list[tuple[Alert, rows.Row]]:

@@ -33,6 +33,7 @@ def test_an_erased_customer_is_nowhere_and_stays_so(tmp_path: Path) -> None:
         assert shop.http.post(f"/v1/profiles/{WHO}/reveal", json=wish).json()["fields"] == TOLD
         assert found(everything(shop), WHO) == [WHO]
 
+        knows_all_that_is_kept(shop)
         report = erase(shop, "SUPPRESS_WITH_DELETE")
         assert report["receipts"][0]["gone"]["redis"]["key"] == 1
         nothing_is_left(shop)
@@ -55,6 +56,19 @@ def _again(shop: Stack) -> bool:
     """Intake hears of it within a second."""
     identify(shop, WHO)
     return shop.profile(WHO) is not None
+
+
+def knows_all_that_is_kept(shop: Stack) -> None:
+    """What a customer may ask for: consents as they were changed just now, and one document with everything."""
+    where = f"/v1/profiles/{WHO}"
+    assert shop.http.put(f"{where}/consents", json={"consents": {"sms": False}}).status_code == 202
+    eventually(lambda: shop.http.get(f"{where}/consents").json()["consents"] != {}, "the word is applied")
+    masked = shop.http.get(f"{where}/export").raise_for_status().json()
+    assert masked["profile"]["traits"]["phone"] == "139****5678"
+    assert (masked["personal"], masked["consents"]["sms"]["given"], masked["suppressed"]) == (None, False, False)
+    assert {"order", "refund"} <= {entry.get("event") for entry in masked["timeline"]}
+    plain = shop.http.get(f"{where}/export", params={"reason": "客户要求导出"}).raise_for_status().json()
+    assert {name: plain["personal"][name] for name in TOLD} == TOLD
 
 
 def identify(shop: Stack, who: str) -> None:
