@@ -10,7 +10,7 @@ there by the time it is read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -69,6 +69,7 @@ class Heard:
     alarming: dict[int, dict[int, Transition]] = field(default_factory=dict)  #: by bucket and number
     taken_back: list[Transition] = field(default_factory=list)  #: by an older store
     names: dict[int, str] = field(default_factory=dict)  #: codes that were looked up
+    erased: frozenset[str] = frozenset()  #: about whom there was an order
 
 
 class Verification:
@@ -159,9 +160,9 @@ class Verification:
     def _of_bucket(self, raw: Sources | Lines, log: BucketLog) -> Inputs:
         """The raw side of a bucket, laid beside the log."""
         if isinstance(raw, Lines):
-            return matched(log.bucket, raw.bucket(log.bucket, self._zone), log.inputs, self.report)
+            return matched(log.bucket, raw.bucket(log.bucket, self._zone, log.erased), log.inputs, self.report)
         self._catch_up(raw, log.inputs)
-        mine = raw.bucket(log.bucket, self._zone)
+        mine = raw.bucket(log.bucket, self._zone, log.erased)
         handed_on(log.bucket, mine, log.inputs, raw, self.report)
         return mine
 
@@ -179,13 +180,15 @@ class Verification:
         log, told = BucketLog(bucket, self._zone), Told(bucket)
         self._read_log(log)
         roster = await self._pins.roster(bucket) | log.profiles
-        names = self._sampled(roster, self._asked.profiles)
+        names = self._sampled(roster - log.erased, self._asked.profiles)
         pins = [await self._pin(bucket, names[at:to]) for at, to in _cuts(len(names))]
         self._read_log(log, max(pin.checkpoint.next for pin in pins))
-        later = [] if self._asked.profiles else sorted(log.profiles - roster)
+        later = [] if self._asked.profiles else sorted(log.profiles - roster)  # those of the erased are not in it
         if later:
             pins += [await self._pin(bucket, later[at:to]) for at, to in _cuts(len(later))]
             self._read_log(log, max(pin.checkpoint.next for pin in pins))
+        pins = [_without(pin, log.erased) for pin in pins]
+        self._heard.erased |= log.erased
         whole, latest = self._hear(told, pins), max((pin.checkpoint for pin in pins), key=lambda each: each.version)
         self._forget(told.forget(latest))
         self._heard.alarming[bucket] = self._concerning(told.by_seq.values())
@@ -202,7 +205,9 @@ class Verification:
         self._unreadable(log, pins)
         for pin in pins:
             judge.judge(pin)
-        for pin in {pin.checkpoint.version: pin for pin in (pins[0], pins[-1])}.values():
+        self.report.left_out["customers about whom there was an order to suppress or erase"] += len(log.erased)
+        self.report.left_out["totals of buckets that such customers were part of"] += bool(log.erased)
+        for pin in {pin.checkpoint.version: pin for pin in (pins[0], pins[-1]) if not log.erased}.values():
             position(judge, pin, sampled=self._asked.profiles is not None)
         self.report.left_out["repeats that came too late to be recognised, and count"] += (
             judge.repeats - judge.duplicates
@@ -311,7 +316,8 @@ class Verification:
     def _concerning(self, messages: Iterable[Message]) -> dict[int, Transition]:
         """What may enter or leave a cause of an alert under any version of the rules, by number."""
         causes = {cause for rulers in self._rulers.values() for cause in rulers.book.alert_rules()}
-        return {each.seq: each for each in messages if isinstance(each, Transition)
+        return {each.seq: each for each in messages
+                if isinstance(each, Transition) and each.profile not in self._heard.erased
                 and {(each.what, each.name), (each.what, each.was or "")} & causes}  # fmt: skip
 
     async def _alerts(self) -> None:
@@ -351,7 +357,14 @@ class Verification:
             seen = events[-1].id
         after = {bucket: await self._desk.cursor(bucket) for bucket in before}
         cursors = {bucket: (before[bucket], after[bucket]) for bucket in before}
-        return Desk(cursors, alerts, ledger[::-1], raised, counts, system_clock())
+        gone = self._heard.erased
+        alerts = {name: one for name, one in alerts.items() if one.profile not in gone}
+        ledger = [line for line in ledger if line.profile not in gone]
+        return Desk(cursors, alerts, ledger[::-1], raised, counts, system_clock(), forgets=bool(gone))
+
+
+def _without(pin: Pin, customers: frozenset[str]) -> Pin:
+    return replace(pin, customers={name: found for name, found in pin.customers.items() if name not in customers})
 
 
 def _alert_of(data: bytes) -> str:

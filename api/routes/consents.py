@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.house import House, house_of
 from api.keys import needs
-from api.openapi import refuses, shows, takes
+from api.openapi import refuses, shows, takes, takes_in
 from api.problems import Refusal
 from api.respond import body_of, encode, ok
 from api.routes.profiles import ProfileId, customer
@@ -49,7 +49,7 @@ async def consents(request: Request, profile: ProfileId, _: Privacy) -> Response
     "/v1/profiles/{profile}/consents",
     summary="Write down what a customer said",
     status_code=202,
-    responses={202: shows(ConsentWish, "It is in Kafka, and applied as an event of now.")[200]} | refuses(413),
+    responses=takes_in(ConsentWish, "It is in Kafka, and applied as an event of now.") | refuses(413),
     openapi_extra=takes(ConsentWish),
 )
 async def put(request: Request, profile: ProfileId, key: Privacy) -> Response:

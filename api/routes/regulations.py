@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api.house import house_of
 from api.keys import needs
-from api.openapi import refuses, shows, takes
+from api.openapi import refuses, shows, takes, takes_in
 from api.problems import Fault, invalid, unknown
 from api.respond import body_of, encode, ok
 from api.routes.profiles import unfit
@@ -30,7 +30,7 @@ _decode: Final = msgspec.json.Decoder(RegulationWish).decode
     "/v1/regulations",
     summary="Suppress or erase customers",
     status_code=202,
-    responses={202: shows(Ordered, "It is on its way; ask for its report.")[200]},
+    responses=takes_in(Ordered, "It is on its way; ask for its report."),
     openapi_extra=takes(RegulationWish),
 )
 async def order(request: Request, key: Annotated[Key, Depends(needs("privacy"))]) -> Response:

@@ -17,7 +17,7 @@ from profiles.clock import Int64s, Millis, Zone
 from profiles.errors import Rejected
 from profiles.intake import Intake
 from profiles.stable import bucket_of
-from profiles.verify.log import Inputs, Logged, read
+from profiles.verify.log import Inputs, Logged, read, without
 from profiles.verify.report import Report
 from profiles.verify.source import PIECE, changed
 
@@ -49,10 +49,10 @@ class Lines:
             if len(drafts[-1]) >= PIECE:
                 drafts.append(inputs.Draft())
 
-    def bucket(self, number: int, zone: Zone) -> Inputs:
-        """The events of one bucket, in the order of the files."""
+    def bucket(self, number: int, zone: Zone, erased: frozenset[str]) -> Inputs:
+        """The events of one bucket, in the order of the files, without those of some customers."""
         batches = [draft.batch("files", 0, 0, 0) for draft in self._drafts.get(number, []) if len(draft)]
-        return read([(Logged(-1, 0, batch), batch) for batch in batches], zone)
+        return read([(Logged(-1, 0, batch), without(batch, erased)) for batch in batches], zone)
 
 
 def matched(bucket: int, lines: Inputs, log: Inputs, report: Report) -> Inputs:

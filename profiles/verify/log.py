@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from profiles import inputs
+from profiles import inputs, quarantine
 from profiles.clock import Int64s, Millis, Zone
 from profiles.inputs import Patch, Work
 from profiles.kernels.fold import Events
@@ -39,8 +39,16 @@ class BucketLog:
 
     @property
     def batches(self) -> list[tuple[Logged, inputs.Batch]]:
-        """The records that hold events."""
-        return [(each, each.record) for each in self.records if isinstance(each.record, inputs.Batch)]
+        """The records that hold events, without those of ``erased``."""
+        gone = self.erased
+        found = [(each, each.record) for each in self.records if isinstance(each.record, inputs.Batch)]
+        return [(each, without(batch, gone)) for each, batch in found] if gone else found
+
+    @cached_property
+    def erased(self) -> frozenset[str]:
+        """Everybody about whom there was an order: what is left of them does not follow from their events."""
+        orders = (each.record for each in self.records if isinstance(each.record, inputs.Erase))
+        return frozenset(name for order in orders for name in order.subjects)
 
     @property
     def controls(self) -> list[tuple[Logged, inputs.Control]]:
@@ -74,6 +82,7 @@ class BucketLog:
         self.records.append(record)
         self.__dict__.pop("inputs", None)
         self.__dict__.pop("origins", None)
+        self.__dict__.pop("erased", None)
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,13 @@ def _parts(parts: Int64s, ends: Int64s, which: Int64s) -> tuple[Int64s, Int64s]:
     new_end = np.cumsum(counts)
     index = np.repeat(starts - (new_end - counts), counts) + np.arange(int(counts.sum()))
     return np.ascontiguousarray(parts[index]), new_end
+
+
+def without(batch: inputs.Batch, customers: frozenset[str]) -> inputs.Batch:
+    """A batch less all events of some customers."""
+    if customers.isdisjoint(batch.profiles):
+        return batch
+    return quarantine.without(batch, quarantine.events_of(batch, customers))
 
 
 def read(batches: Sequence[tuple[Logged, inputs.Batch]], zone: Zone) -> Inputs:

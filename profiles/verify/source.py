@@ -17,7 +17,7 @@ from profiles.clock import Int64s, Millis, Zone
 from profiles.errors import Rejected
 from profiles.intake import Intake
 from profiles.stable import bucket_of
-from profiles.verify.log import Inputs, Logged, read
+from profiles.verify.log import Inputs, Logged, read, without
 from profiles.verify.report import Report
 
 PIECE: Final = 4000  #: events of one batch while they are collected
@@ -76,11 +76,11 @@ class Sources:
             if len(draft) >= PIECE:
                 self._put(partition, bucket)
 
-    def bucket(self, number: int, zone: Zone) -> Inputs:
-        """The events of one bucket as they should have been handed on, by source partition."""
+    def bucket(self, number: int, zone: Zone, erased: frozenset[str]) -> Inputs:
+        """The events of one bucket as they should have been handed on, by source partition, without some customers."""
         for name, bucket in [each for each in self._drafts if each[1] == number]:
             self._put(self.partitions[name], bucket)
-        return read(self._batches.get(number, []), zone)
+        return read([(each, without(batch, erased)) for each, batch in self._batches.get(number, [])], zone)
 
     def _put(self, partition: Partition, bucket: int) -> None:
         draft = self._drafts.pop((partition.name, bucket))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import httpx2
 from kafka import KafkaConsumer, TopicPartition
+from rich.console import Console
+from rich.progress import Progress
 
 from profiles.topics import PROFILE_INPUTS
 from streams.embedded import HOST
+from streams.evidence import Asked, Verification
 from streams.ports import pick_port
 from streams.topics import SAMPLES, TRANSITIONS
 from tests.e2e.stacks import Stack, stack
@@ -47,6 +51,7 @@ def test_an_erased_customer_is_nowhere_and_stays_so(tmp_path: Path) -> None:
         assert found(logs(shop, tmp_path), WHO, *TOLD.values()) == []
         assert found(told(shop, PROFILE_INPUTS, TRANSITIONS, SAMPLES), *TOLD.values()) == []
 
+        judged(shop)
         erase(shop, "UNSUPPRESS")
         eventually(lambda: _again(shop), "whoever comes back of their own will is a new customer")
         assert orders(shop) == 0
@@ -69,6 +74,15 @@ def knows_all_that_is_kept(shop: Stack) -> None:
     assert {"order", "refund"} <= {entry.get("event") for entry in masked["timeline"]}
     plain = shop.http.get(f"{where}/export", params={"reason": "客户要求导出"}).raise_for_status().json()
     assert {name: plain["personal"][name] for name in TOLD} == TOLD
+
+
+def judged(shop: Stack) -> None:
+    """`mien verify` finds all others as they should be, and says whom it left out."""
+    with Progress(console=Console(quiet=True)) as progress:
+        report = asyncio.run(Verification(shop.running.settings, Asked(), progress).run())
+    assert report.as_dict()["verdict"] == "equal", report.as_dict()
+    assert report.left_out["customers about whom there was an order to suppress or erase"] == 1
+    assert report.compared["customers recomputed with pandas"] == report.compared["customers"] == 1
 
 
 def identify(shop: Stack, who: str) -> None:
