@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,6 +22,7 @@ from profiles.kinds import CALLS, CHANNELS, NAMES, Channel, Kind
 from profiles.measures import TRAITS
 from profiles.privacy import is_private, masked
 from profiles.said import SAID, said
+from profiles.settings import Settings
 from profiles.stable import code_of, message_key
 from profiles.vault.seal import APART
 
@@ -151,6 +152,13 @@ class Intake:
         self._currency = currency
         self._zone = ZoneInfo(timezone)
         self._seals = seals
+
+    @classmethod
+    def of(cls, settings: Settings, *, seals: bool = False) -> Self:
+        """As the settings of the shop say."""
+        rates = dict(part.split(":") for part in settings.rates.split(",") if part.strip())
+        known = {name.strip(): float(rate) for name, rate in rates.items()}
+        return cls(settings.currency, settings.timezone, known, seals=seals)
 
     def read(self, raw: bytes, received: Millis) -> Event:
         """Understand one record that reached Kafka at ``received``.

@@ -113,8 +113,13 @@ class DeadLetter(msgspec.Struct, frozen=True):
     offset: int
     reason: str
     detail: str = ""
+    received: int = (
+        0  #: when the record reached Kafka (ms), which clocks are corrected by; 0: about when it was refused
+    )
+    about: tuple[tuple[str, bytes], ...] = ()  #: of the record's own headers those in ``CARRIED``
 
 
+CARRIED: frozenset[str] = frozenset({"source", "dialect", "redrive"})
 KEPT_BYTES = 3 << 20  #: most bytes of a dead letter's value; more than any broker of ours accepts from an app
 
 
@@ -126,7 +131,9 @@ def headers(letter: DeadLetter, form: str = "raw") -> list[tuple[str, bytes]]:
         ("offset", str(letter.offset).encode()),
         ("reason", letter.reason.encode()),
         ("detail", letter.detail[:500].encode(errors="replace")),
+        *([("received", str(letter.received).encode())] if letter.received else []),
         *([("form", form.encode())] if form != "raw" else []),
+        *letter.about,
     ]
 
 

@@ -24,6 +24,8 @@ app = typer.Typer(
 tags = typer.Typer(no_args_is_help=True, help="Check and publish the rules that make tags.")
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(tags, name="tags")
+deadletters = typer.Typer(no_args_is_help=True, help="Look at what could not be used, and send it again.")
+app.add_typer(deadletters, name="deadletters")
 sources = typer.Typer(no_args_is_help=True, help="Check how files and other sources become events.")
 app.add_typer(sources, name="sources")
 models = typer.Typer(no_args_is_help=True, help="What was learned: versions of the churn model, and which one serves.")
@@ -60,6 +62,23 @@ used go to a rejects file with line and reason. History makes profiles and tags 
   mien import service_log.20260103 --mapping sources.yaml --source sensors
 """
 
+REDRIVING = """\
+Each letter goes back to where its record came from, with its ids and the time it first came, so what was counted before
+changes nothing. A letter is sent once, however often this is run or killed: Redis remembers which. What would be refused
+again is not sent but counted with its reason. Ends with 1 if there is any such letter.
+
+  mien deadletters redrive --dry-run
+  mien deadletters redrive --reason unknown_currency          # after MIEN_RATES was set
+  mien deadletters redrive --source events.crm --mapping sources.yaml --as crm
+"""
+
+Reasons = Annotated[list[str] | None, typer.Option("--reason", help="Only of this reason; may be given again.")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", help="Only of this topic (name or glob) or write key; may be given again."),
+]
+Since = Annotated[str, typer.Option(help="Only since: 24h, 7d, 2026-11-01, 2026-11-01T09:30.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Objects instead of a table.")]
 Once = Annotated[bool, typer.Option("--once", help="Replay, measure, print the summary and end.")]
 Port = Annotated[int, typer.Option("--port", help="Port of the API; another free one is taken if it is busy.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=16, help="Worker processes.")]
@@ -242,6 +261,62 @@ def sources_check(
     from streams.commands.sources import Wish, check
 
     raise typer.Exit(check(Wish(file, sample, source, rows, show, sheet)))
+
+
+@deadletters.command("list")
+def deadletters_list(
+    reason: Reasons = None,
+    source: Sources = None,
+    since: Since = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many, the latest.")] = 50,
+    json: AsJson = False,
+) -> None:
+    """List what could not be used, personal data masked."""
+    from streams.commands.deadletters import Wish, show_list, split
+
+    raise typer.Exit(show_list(Wish(split(reason), split(source), (), since, limit, json)))
+
+
+@deadletters.command("show")
+def deadletters_show(
+    letter: Annotated[str, typer.Argument(help="Its id, as the list shows it: topic/partition/offset.")],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Only the bytes, as they were sent, personal data included.")
+    ] = False,
+) -> None:
+    """Show one dead letter: where it came from, why it was refused, what was sent."""
+    from streams.commands.deadletters import show_one
+
+    raise typer.Exit(show_one(letter, raw=raw))
+
+
+@deadletters.command("count")
+def deadletters_count(reason: Reasons = None, source: Sources = None, since: Since = "", json: AsJson = False) -> None:
+    """Count what could not be used, by reason and by where it came from."""
+    from streams.commands.deadletters import Wish, show_counts, split
+
+    raise typer.Exit(show_counts(Wish(split(reason), split(source), (), since, 0, json)))
+
+
+@deadletters.command("redrive", epilog=REDRIVING)
+def deadletters_redrive(
+    reason: Reasons = None,
+    source: Sources = None,
+    since: Since = "",
+    ids: Annotated[list[str] | None, typer.Option("--ids", help="Only these, joined by commas.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A sources.yaml that mends them.")
+    ] = None,
+    as_source: Annotated[
+        str | None, typer.Option("--as", help="Source of the mapping; not needed if it has only one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; send nothing.")] = False,
+) -> None:
+    """Send again what can be used now."""
+    from streams.commands.deadletters import Wish, send_again, split
+
+    wish = Wish(split(reason), split(source), split(ids), since)
+    raise typer.Exit(send_again(wish, mapping, as_source, dry=dry_run))
 
 
 @keys.command("make")

@@ -127,20 +127,15 @@ class Verification:
 
     # --- the raw side ---
 
-    def _intake(self) -> Intake:
-        shop = self._settings
-        rates = dict(part.split(":") for part in shop.rates.split(",") if part.strip())
-        return Intake(shop.currency, shop.timezone, {name.strip(): float(rate) for name, rate in rates.items()})
-
     def _lines(self) -> Lines:
-        lines = Lines(self._intake(), self._settings.buckets, system_clock())
+        lines = Lines(Intake.of(self._settings), self._settings.buckets, system_clock())
         for file in self._asked.files:
             with file.open("rb") as stream:
                 lines.read(self._progress.track(stream, description=file.name, total=None))
         return lines
 
     def _sources(self) -> Sources:
-        sources, look = Sources(self._intake(), self._settings.buckets), self._topics.look
+        sources, look = Sources(Intake.of(self._settings), self._settings.buckets), self._topics.look
         for topic in event_topics(self._settings):
             for number in look.partitions(topic):
                 handed = look.committed(topic, number)

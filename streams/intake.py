@@ -20,7 +20,7 @@ from profiles.intake import Event, Intake
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
 from profiles.store.vault import Vault
-from profiles.wire import KEPT_BYTES, DeadLetter, Origin, headers
+from profiles.wire import CARRIED, KEPT_BYTES, DeadLetter, Origin, headers
 from streams import metrics
 from streams.quarantine import Sender
 from streams.sealing import Private, seal
@@ -94,13 +94,12 @@ class IntakeHop:
                 if carefully:
                     _alone(event, record.offset)
             except Rejected as fault:
-                out.dead.append((DeadLetter(topic, partition, record.offset, fault.reason, fault.detail), raw))
+                out.dead.append((_letter(record, fault.reason, fault.detail), raw))
                 continue
             except Exception as error:
                 if self._aside is None:
                     raise
-                letter = DeadLetter(topic, partition, record.offset, FAULT, said(error))
-                out.faults.append(Poison(letter, raw, error, raw=True))
+                out.faults.append(Poison(_letter(record, FAULT, said(error)), raw, error, raw=True))
                 continue
             out.clock = max(out.clock, event.time)
             draft = out.drafts.setdefault(bucket, inputs.Draft())
@@ -158,6 +157,11 @@ class IntakeHop:
             ),
             *(self._sender.send_and_wait(PROFILE_INPUTS, value, partition=bucket) for bucket, value in values.items()),
         ]
+
+
+def _letter(record: Any, reason: str, detail: str) -> DeadLetter:
+    about = tuple((name, value) for name, value in record.headers or () if name in CARRIED)
+    return DeadLetter(record.topic, record.partition, record.offset, reason, detail, record.timestamp, about)
 
 
 def _alone(event: Event, offset: int) -> bytes:

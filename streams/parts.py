@@ -98,7 +98,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         store=store,
         worlds=worlds,
         hop=IntakeHop(
-            _intake(settings, seals=vault.seals),
+            Intake.of(settings, seals=vault.seals),
             settings.buckets,
             producer,
             aside,
@@ -121,12 +121,6 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         sources=sum([len(await producer.partitions_for(topic)) for topic in topics]),
         alerting_by=alerting_by,
     )
-
-
-def _intake(settings: Settings, *, seals: bool) -> Intake:
-    rates = dict(part.split(":") for part in settings.rates.split(",") if part.strip())
-    known = {name.strip(): float(rate) for name, rate in rates.items()}
-    return Intake(settings.currency, settings.timezone, known, seals=seals)
 
 
 async def _desk(

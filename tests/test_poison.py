@@ -293,6 +293,7 @@ class Raw:
     topic: str = TOPIC
     partition: int = 0
     timestamp: int = END
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Moody(Intake):

@@ -41,7 +41,16 @@ def read(arrived: Arrived) -> Parcel:
         packed = b64decode(wrapped.replace(" ", "+"))  # a browser may leave + as it is, which a form reads as a space
     except ValueError as error:
         raise Rejected("bad_base64", str(error)) from None
-    body = inflate(packed, arrived.limit).strip()
+    return plain(inflate(packed, arrived.limit))
+
+
+def plain(body: bytes) -> Parcel:
+    """One event or a list of them, unwrapped.
+
+    Raises:
+        Rejected: a list that is no JSON.
+    """
+    body = body.strip()
     return Parcel("", _events(listed(body) if body.startswith(b"[") else [msgspec.Raw(body)]))
 
 

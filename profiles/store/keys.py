@@ -54,6 +54,11 @@ Of the alert desk (one hash tag, so they change together):
     {alerts}:dead       stream  deliveries that ran out of attempts, with what was to be sent; capped
     {alerts}:forgotten  hash    `<regulation>|<customer, hashed>` -> JSON: what the desk destroyed, and when
     {alerts}:counts     hash    raised, resolved, and lines of the ledger by channel, outcome and reason
+
+Of dead letters that were sent again (one hash tag):
+    {redrive}:sent  hash    id of a dead letter -> where it went, `<topic>/<partition>/<offset>`, and its time (ms);
+                            while it is on its way the offset is a lower bound with `~` before it
+    {redrive}:lock  string  who is sending; ends by itself
 """
 
 from __future__ import annotations
@@ -85,6 +90,9 @@ ALERT_LEDGER: Final = f"{ALERTS}:ledger"
 ALERT_DEAD: Final = f"{ALERTS}:dead"
 ALERT_COUNTS: Final = f"{ALERTS}:counts"
 ALERT_FORGOTTEN: Final = f"{ALERTS}:forgotten"
+
+REDRIVEN: Final = "{redrive}:sent"
+REDRIVE_LOCK: Final = "{redrive}:lock"
 
 
 def checkpoint(bucket: int) -> str:

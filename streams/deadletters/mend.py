@@ -1,0 +1,130 @@
+"""What the record of a dead letter comes to today: by a mapping, by the dialect it came in, or as it is.
+
+Knows: how each sort of letter becomes a record again, and asks intake whether it would be taken now.
+Must not know: Kafka, what was sent before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from profiles.dialects import cloudevents, posthog, segment, sensors
+from profiles.dialects.parcel import Arrived, Parcel, Ready, is_order
+from profiles.errors import MienError, Rejected
+from profiles.intake import Intake
+from profiles.mapping.apply import Mapper
+from profiles.mapping.document import SourceMap
+from profiles.settings import Settings
+from profiles.topics import for_events
+from streams.deadletters.letters import Letter
+from streams.topics import OWN
+
+State = Literal["ready", "refused", "skipped", "impossible"]
+COLLECTED: Final = "collect/"
+
+_REREAD: Final[dict[str, Callable[[bytes], Parcel]]] = {
+    "segment": lambda raw: segment.single(Arrived(raw)),
+    "jitsu": lambda raw: segment.single(Arrived(raw)),
+    "posthog": lambda raw: posthog.read(Arrived(raw)),
+    "sensors": sensors.plain,
+    "cloudevents": lambda raw: cloudevents.read(Arrived(raw)),
+}
+
+
+class Mended(NamedTuple):
+    """A record that would be taken now and where it belongs, or why there is none."""
+
+    state: State
+    why: str = ""  #: a reason that can be counted
+    topic: str = ""
+    partition: int | None = None  #: None: whichever its key says
+    key: bytes | None = None
+    value: bytes = b""
+
+
+class Mender:
+    """Mends letters; with ``source`` by its mapping."""
+
+    def __init__(self, settings: Settings, source: SourceMap | None = None) -> None:
+        self._settings = settings
+        self._source = source
+        self._intake = Intake.of(settings)
+
+    def __call__(self, letter: Letter) -> Mended:
+        """What becomes of a letter; never raises for what is in it."""
+        if letter.form != "raw":
+            return Mended("impossible", "record_gone")
+        if letter.topic in OWN:
+            return Mended("impossible", "not_from_an_app")
+        try:
+            mended = self._mended(letter)
+            if mended.state == "ready":
+                self._intake.read(mended.value, letter.received)
+        except Rejected as fault:
+            return Mended("refused", fault.reason)
+        return mended
+
+    def _mended(self, letter: Letter) -> Mended:
+        if self._source is not None:
+            return self._mapped(letter, self._source)
+        if letter.topic.startswith(COLLECTED):
+            return self._reread(letter)
+        return Mended("ready", "", letter.topic, letter.partition, None, letter.value)
+
+    def _mapped(self, letter: Letter, source: SourceMap) -> Mended:
+        try:
+            row = msgspec.json.decode(letter.value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Rejected("invalid_json", str(error)) from None
+        if not isinstance(row, dict):
+            raise Rejected("wrong_type", "expected a JSON object")
+        mapper = Mapper(source, self._settings.timezone, self._settings.currency, letter.received)
+        mapped = mapper(row)
+        if mapped.refused is not None:
+            code = mapped.refused.code
+            return Mended("skipped" if code == "skipped" else "refused", code)
+        event: dict[str, Any] = mapped.event or {}
+        if isinstance(own := row.get("messageId"), str) and own:
+            event["messageId"] = own
+        where = self._place(letter, is_order(event.get("event")))
+        return where._replace(value=msgspec.json.encode(event), key=_whom(event))
+
+    def _reread(self, letter: Letter) -> Mended:
+        """Once more by its dialect: a newer release may understand what an older one did not."""
+        reread = _REREAD.get(letter.topic.removeprefix(COLLECTED))
+        if reread is None:
+            return Mended("impossible", "unknown_dialect")
+        [item] = reread(letter.value).items
+        if not isinstance(item, Ready):
+            return Mended("refused", item.reason)
+        return self._place(letter, item.order)._replace(value=item.value, key=item.key)
+
+    def _place(self, letter: Letter, order: bool) -> Mended:
+        """Where it came from; what never was in Kafka goes where the collector would have sent it."""
+        if letter.topic.startswith(COLLECTED):
+            return Mended("ready", "", for_events(self._settings.event_topics)[order])
+        return Mended("ready", "", letter.topic, letter.partition)
+
+
+def _whom(event: dict[str, Any]) -> bytes | None:
+    whom = event.get("userId") or event.get("anonymousId")
+    return str(whom).encode("utf-8", "replace")[:256] if whom else None
+
+
+def source_of(sources: tuple[SourceMap, ...], name: str | None) -> SourceMap:
+    """The source of that name, or the only one there is.
+
+    Raises:
+        MienError: there is none, or several and no name.
+    """
+    known = ", ".join(each.name for each in sources)
+    if name is None and len(sources) == 1:
+        return sources[0]
+    found = next((each for each in sources if each.name == name), None)
+    if found is None:
+        asked = f"there is no source {name!r} in it" if name else "the mapping has several sources"
+        raise MienError(f"{asked}: say which with --as; there are {known}")
+    return found
