@@ -25,6 +25,7 @@ from profiles.intake import Event, Intake, exponent_of
 from profiles.kernels.__main__ import warm
 from profiles.kernels.advance import World
 from profiles.kernels.fold import Events
+from profiles.landing import Landing
 from profiles.population import Cuts, population
 from profiles.rules import assign_slots, compile_rules, shipped
 from profiles.settings import Settings
@@ -58,6 +59,7 @@ class Record:
     offset: int
     timestamp: int
     value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def stretches(batches: Iterable[Batch], offsets: Offsets) -> Iterator[list[Record]]:
@@ -116,7 +118,7 @@ class UpdatePath:
         self._offsets: Offsets = defaultdict(count)
         self._clock = clock
         self._worlds = Worlds(Registry(self.client), self.settings)
-        self._hop = IntakeHop(Intake(currency, TIMEZONE), BUCKETS, self.log)
+        self._hop = IntakeHop(Landing(Intake(currency, TIMEZONE)), BUCKETS, self.log)
         self._read = [0] * BUCKETS
         self._buckets: list[WatchedBucket] = []
 

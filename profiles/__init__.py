@@ -25,6 +25,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     replay                              history in the order it happened, whatever order it arrives in
     alerts deliveries reasons           what happens when a transition is somebody's business
     rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
+    landing                             a record of any topic: CloudEvents are opened, then intake reads it
     cleaning/ -> mapping/               any source's names, columns and spellings become events as apps send them
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis

@@ -116,10 +116,9 @@ class DeadLetter(msgspec.Struct, frozen=True):
     received: int = (
         0  #: when the record reached Kafka (ms), which clocks are corrected by; 0: about when it was refused
     )
-    about: tuple[tuple[str, bytes], ...] = ()  #: of the record's own headers those in ``CARRIED``
+    about: tuple[tuple[str, bytes], ...] = ()  #: of the record's own headers those that are kept: ``landing.carried``
 
 
-CARRIED: frozenset[str] = frozenset({"source", "dialect", "redrive"})
 KEPT_BYTES = 3 << 20  #: most bytes of a dead letter's value; more than any broker of ours accepts from an app
 
 

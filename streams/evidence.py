@@ -22,6 +22,7 @@ from profiles.alerts import Alert
 from profiles.clock import HOUR, system_clock, zone
 from profiles.errors import LayoutError
 from profiles.intake import Intake, exponent_of
+from profiles.landing import Landing
 from profiles.settings import Settings
 from profiles.stable import code_of
 from profiles.store import keys
@@ -135,7 +136,7 @@ class Verification:
         return lines
 
     def _sources(self) -> Sources:
-        sources, look = Sources(Intake.of(self._settings), self._settings.buckets), self._topics.look
+        sources, look = Sources(Landing.of(self._settings), self._settings.buckets), self._topics.look
         for topic in event_topics(self._settings):
             for number in look.partitions(topic):
                 handed = look.committed(topic, number)
@@ -149,7 +150,9 @@ class Verification:
                     )
                 size = max(end, handed) - start
                 records = self._progress.track(self._topics.more(topic, number), total=size, description=partition.name)
-                sources.read(partition, (Record(r.offset, r.timestamp, r.value or b"") for r in records))
+                sources.read(
+                    partition, (Record(r.offset, r.timestamp, r.value or b"", r.headers or ()) for r in records)
+                )
         return sources
 
     def _of_bucket(self, raw: Sources | Lines, log: BucketLog) -> Inputs:
@@ -167,7 +170,9 @@ class Verification:
             partition = sources.partitions.get(name)
             if partition and int(logged.offset[logged.source == number].max(initial=-1)) >= partition.end:
                 records = self._topics.more(partition.topic, partition.number)
-                sources.read(partition, (Record(r.offset, r.timestamp, r.value or b"") for r in records))
+                sources.read(
+                    partition, (Record(r.offset, r.timestamp, r.value or b"", r.headers or ()) for r in records)
+                )
 
     # --- one bucket ---
 

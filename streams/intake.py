@@ -16,11 +16,12 @@ from typing import Any
 
 from profiles import inputs
 from profiles.errors import Rejected
-from profiles.intake import Event, Intake
+from profiles.intake import Event
+from profiles.landing import Landing, carried
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
 from profiles.store.vault import Vault
-from profiles.wire import CARRIED, KEPT_BYTES, DeadLetter, Origin, headers
+from profiles.wire import KEPT_BYTES, DeadLetter, Origin, headers
 from streams import metrics
 from streams.quarantine import Sender
 from streams.sealing import Private, seal
@@ -48,7 +49,7 @@ class IntakeHop:
 
     def __init__(
         self,
-        intake: Intake,
+        landing: Landing,
         buckets: int,
         sender: Sender,
         aside: Aside | None = None,
@@ -66,7 +67,7 @@ class IntakeHop:
         Without ``aside`` a fault of ours is raised, with it the record to blame goes there and the rest goes on.
         """
         self._replay = replay
-        self._intake = intake
+        self._landing = landing
         self._buckets = buckets
         self._sender = sender
         self._aside = aside
@@ -86,7 +87,7 @@ class IntakeHop:
             raw = record.value if record.value is not None else b""
             out.received = max(out.received, record.timestamp)
             try:
-                event = self._intake.read(raw, record.timestamp)
+                event = self._landing.read(raw, record.timestamp, record.headers or ())
                 if self._suppressed(event.profile):
                     out.suppressed += 1
                     continue
@@ -160,7 +161,7 @@ class IntakeHop:
 
 
 def _letter(record: Any, reason: str, detail: str) -> DeadLetter:
-    about = tuple((name, value) for name, value in record.headers or () if name in CARRIED)
+    about = carried(record.headers or ())
     return DeadLetter(record.topic, record.partition, record.offset, reason, detail, record.timestamp, about)
 
 

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from profiles.clock import Clock
 from profiles.features import FEATURES
-from profiles.intake import Intake
+from profiles.landing import Landing
 from profiles.settings import Settings
 from profiles.store import keys
 from profiles.store.alarms import Alarms
@@ -98,7 +98,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         store=store,
         worlds=worlds,
         hop=IntakeHop(
-            Intake.of(settings, seals=vault.seals),
+            Landing.of(settings, seals=vault.seals),
             settings.buckets,
             producer,
             aside,

@@ -18,6 +18,7 @@ from profiles import inputs, packing
 from profiles.clock import DAY, HOUR
 from profiles.inputs import table_of
 from profiles.intake import Event, Intake
+from profiles.landing import Landing
 from profiles.quarantine import cut, first, without
 from profiles.store import keys
 from profiles.store.alarms import Alarms
@@ -322,7 +323,7 @@ class Sent(Letters):
 def test_a_bug_in_intake_costs_the_records_it_hits_and_no_other(house: House) -> None:
     """Whether it shows when the record is read or when it is packed for the way."""
     sent = Sent()
-    hop = IntakeHop(Moody("CNY", "Asia/Shanghai"), 1, sent, house.aside(sent))
+    hop = IntakeHop(Landing(Moody("CNY", "Asia/Shanghai")), 1, sent, house.aside(sent))
     who = ["u-1", "u-bug", "u-2", "u-huge", "u-3"]
     some = [Raw(at, b'{"type":"page","userId":"%s"}' % name.encode()) for at, name in enumerate(who)]
     refused = house.run(hop.handle([*some, Raw(5, b"{")]))

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 over HTTP: binary (``ce-`` headers), structured, and batches of structured ones.
+"""CloudEvents 1.0: binary, structured and, over HTTP, batches of structured ones.
 
 Knows: the envelope.  Must not know: what the data means: either it is an event as ``intake`` reads it, or it is the
 properties of one, whose name is the envelope's type and whose customer is its subject.
@@ -7,7 +7,7 @@ properties of one, whose name is the envelope's type and whose customer is its s
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -20,6 +20,9 @@ from profiles.kinds import CALLS
 _NEEDED: Final = ("id", "source", "type", "specversion")
 _SHAPED: Final = frozenset({*CALLS, "track"})
 _PREFIX: Final = "ce-"
+_IN_KAFKA: Final = "ce_"
+SIGN: Final = b'"specversion"'  #: what a structured CloudEvent has, also if nobody says that it is one
+_STRUCTURED: Final = b"application/cloudevents"
 
 
 def read(arrived: Arrived) -> Parcel:
@@ -35,6 +38,26 @@ def read(arrived: Arrived) -> Parcel:
         return Parcel("", iter([_sent(_headers(arrived), arrived.body)]))
     opened(arrived.body)
     return Parcel("", _structured([msgspec.Raw(arrived.body)]))
+
+
+def in_kafka(raw: bytes, headers: Sequence[tuple[str, bytes | None]]) -> Item | None:
+    """A record that is a CloudEvent: by its headers, or because it looks like a structured one.  None: it is none."""
+    attributes = {
+        name[len(_IN_KAFKA) :]: (value or b"").decode("utf-8", "replace")
+        for name, value in headers
+        if name.startswith(_IN_KAFKA)
+    }
+    if "id" in attributes or "type" in attributes:
+        return _sent({**attributes, "data": msgspec.Raw(raw)}, raw)
+    told = next((value or b"" for name, value in headers if name.lower() == "content-type"), b"")
+    if not told.startswith(_STRUCTURED) and SIGN not in raw:
+        return None
+    try:
+        envelope = fields(raw)
+    except Rejected as fault:
+        return Unfit(fault.reason, fault.detail, raw) if told.startswith(_STRUCTURED) else None
+    looks = "specversion" in envelope and not {"userId", "anonymousId"} & envelope.keys()
+    return _sent(envelope, raw) if looks or told.startswith(_STRUCTURED) else None
 
 
 def _binary(arrived: Arrived) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from profiles import inputs
 from profiles.clock import Int64s, Millis, Zone
 from profiles.errors import Rejected
-from profiles.intake import Intake
+from profiles.landing import Headers, Landing
 from profiles.stable import bucket_of
 from profiles.verify.log import Inputs, Logged, read, without
 from profiles.verify.report import Report
@@ -30,6 +30,7 @@ class Record(NamedTuple):
     offset: int
     stamp: Millis
     value: bytes
+    headers: Headers = ()
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Partition:
 class Sources:
     """All event topics, understood once more."""
 
-    intake: Intake
+    landing: Landing
     buckets: int
     partitions: dict[str, Partition] = field(default_factory=dict)
     refused: dict[tuple[str, int, int], str] = field(default_factory=dict)  #: (topic, partition, offset) -> reason
@@ -66,7 +67,7 @@ class Sources:
             self.records += 1
             partition.end = record.offset + 1
             try:
-                event = self.intake.read(record.value, record.stamp)
+                event = self.landing.read(record.value, record.stamp, record.headers)
             except Rejected as fault:
                 self.refused[partition.topic, partition.number, record.offset] = fault.reason
                 continue

@@ -142,10 +142,11 @@ def _start(letter: Letter) -> str:
 
 def _told(letter: Letter) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        name: value for name, value in asdict(letter).items() if value not in ("", 0) and name != "value"
+        name: value for name, value in asdict(letter).items() if value not in ("", 0) and name not in ("value", "about")
     }
     times: dict[str, Any] = {name: iso(fields[name]) for name in ("at", "received") if name in fields}
-    return {"id": letter.id, **fields, **times, "detail": said(letter.detail), "sent": veiled(letter.value)}
+    about = {name: said(value.decode("utf-8", "replace")) for name, value in letter.about}
+    return {"id": letter.id, **fields, **about, **times, "detail": said(letter.detail), "sent": veiled(letter.value)}
 
 
 def split(given: Sequence[str] | None) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from kafka.errors import KafkaError
 
 from profiles.clock import DAY, HOUR, MINUTE, WEEK, Millis
 from profiles.errors import MienError
+from profiles.landing import carried
 from profiles.settings import Settings
 from streams.topics import DEAD_LETTERS, BrokerDown, asking, partitions_of
 
@@ -40,9 +41,7 @@ class Letter:
     at: Millis  #: when it became a dead letter
     received: Millis  #: when the record reached Kafka, or about then
     form: str = "raw"  #: ``packed``: only the event as intake packed it is left
-    source: str = ""  #: id of the write key it came in by
-    dialect: str = ""
-    redrive: str = ""  #: id of the letter that was sent again and refused again as this one
+    about: tuple[tuple[str, bytes], ...] = ()  #: headers of the record itself
 
     @property
     def id(self) -> str:
@@ -54,10 +53,19 @@ class Letter:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @property
-    def about(self) -> list[tuple[str, bytes]]:
-        """The headers that its record has, or had."""
-        given = (("source", self.source), ("dialect", self.dialect))
-        return [(name, value.encode()) for name, value in given if value]
+    def source(self) -> str:
+        """Id of the write key it came in by, if it did."""
+        return dict(self.about).get("source", b"").decode("utf-8", "replace")
+
+    @property
+    def own(self) -> tuple[tuple[str, bytes], ...]:
+        """The headers of its record, but for what an earlier re-drive added."""
+        return tuple(each for each in self.about if each[0] != "redrive")
+
+    @property
+    def origin(self) -> tuple[tuple[str, bytes], ...]:
+        """Those that say where it came from, and nothing about its bytes."""
+        return tuple(each for each in self.about if each[0] in ("source", "dialect"))
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Choice:
     def takes(self, letter: Letter) -> bool:
         """Whether a letter is meant.
 
-        >>> one = Letter("collect/posthog", 0, 5, "wrong_type", "", b"", 0, 0, source="shop")
+        >>> one = Letter("collect/posthog", 0, 5, "wrong_type", "", b"", 0, 0, about=(("source", b"shop"),))
         >>> Choice(sources=("collect/*",)).takes(one), Choice(sources=("shop",)).takes(one), Choice(since=1).takes(one)
         (True, True, False)
         """
@@ -160,7 +168,5 @@ def _letter(record: Any) -> Letter:
         at=record.timestamp,
         received=received,
         form=said.get("form", "raw"),
-        source=said.get("source", ""),
-        dialect=said.get("dialect", ""),
-        redrive=said.get("redrive", ""),
+        about=carried(record.headers or ()),
     )

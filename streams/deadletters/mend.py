@@ -14,7 +14,7 @@ import msgspec
 from profiles.dialects import cloudevents, posthog, segment, sensors
 from profiles.dialects.parcel import Arrived, Parcel, Ready, is_order
 from profiles.errors import MienError, Rejected
-from profiles.intake import Intake
+from profiles.landing import Headers, Landing
 from profiles.mapping.apply import Mapper
 from profiles.mapping.document import SourceMap
 from profiles.settings import Settings
@@ -43,6 +43,7 @@ class Mended(NamedTuple):
     partition: int | None = None  #: None: whichever its key says
     key: bytes | None = None
     value: bytes = b""
+    headers: Headers = ()  #: what it travels with
 
 
 class Mender:
@@ -51,7 +52,7 @@ class Mender:
     def __init__(self, settings: Settings, source: SourceMap | None = None) -> None:
         self._settings = settings
         self._source = source
-        self._intake = Intake.of(settings)
+        self._landing = Landing.of(settings)
 
     def __call__(self, letter: Letter) -> Mended:
         """What becomes of a letter; never raises for what is in it."""
@@ -62,7 +63,7 @@ class Mender:
         try:
             mended = self._mended(letter)
             if mended.state == "ready":
-                self._intake.read(mended.value, letter.received)
+                self._landing.read(mended.value, letter.received, mended.headers)
         except Rejected as fault:
             return Mended("refused", fault.reason)
         return mended
@@ -72,7 +73,7 @@ class Mender:
             return self._mapped(letter, self._source)
         if letter.topic.startswith(COLLECTED):
             return self._reread(letter)
-        return Mended("ready", "", letter.topic, letter.partition, None, letter.value)
+        return Mended("ready", "", letter.topic, letter.partition, None, letter.value, letter.own)
 
     def _mapped(self, letter: Letter, source: SourceMap) -> Mended:
         try:
@@ -105,8 +106,8 @@ class Mender:
     def _place(self, letter: Letter, order: bool) -> Mended:
         """Where it came from; what never was in Kafka goes where the collector would have sent it."""
         if letter.topic.startswith(COLLECTED):
-            return Mended("ready", "", for_events(self._settings.event_topics)[order])
-        return Mended("ready", "", letter.topic, letter.partition)
+            return Mended("ready", "", for_events(self._settings.event_topics)[order], headers=letter.origin)
+        return Mended("ready", "", letter.topic, letter.partition, headers=letter.origin)
 
 
 def _whom(event: dict[str, Any]) -> bytes | None:

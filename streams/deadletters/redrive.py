@@ -151,7 +151,7 @@ class _Line:
                 mended.topic,
                 mended.value,
                 key=mended.key,
-                headers=[*letter.about, ("redrive", name.encode())],
+                headers=[*mended.headers, ("redrive", name.encode())],
                 partition=mended.partition,
                 timestamp_ms=letter.received,
             )

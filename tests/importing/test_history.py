@@ -15,6 +15,7 @@ from profiles import inputs
 from profiles.clock import DAY, HOUR
 from profiles.intake import Event, Intake
 from profiles.kinds import Kind
+from profiles.landing import Landing
 from profiles.store.memory import MemoryStore
 from profiles.wire import MAY_SEND, Transition, decode_transition
 from streams.groups import groups
@@ -123,9 +124,9 @@ def test_the_topic_says_what_is_history(topic: str, origin: str) -> None:
         async def send_and_wait(self, _topic: str, value: bytes, **_: object) -> None:
             sent.append(value)
 
-    hop = IntakeHop(Intake("CNY", "Asia/Shanghai"), 1, Sender(), history=("*.history",))  # type: ignore[arg-type]
+    hop = IntakeHop(Landing(Intake("CNY", "Asia/Shanghai")), 1, Sender(), history=("*.history",))  # type: ignore[arg-type]
     raw = json.dumps({"type": "page", "userId": "u1", "timestamp": END}).encode()
-    asyncio.run(hop.handle([SimpleNamespace(topic=topic, partition=0, offset=0, timestamp=END, value=raw)]))
+    asyncio.run(hop.handle([SimpleNamespace(topic=topic, partition=0, offset=0, headers=(), timestamp=END, value=raw)]))
     [record] = [inputs.decode(each) for each in sent]
     assert isinstance(record, inputs.Batch)
     assert record.origin == origin
