@@ -31,6 +31,7 @@ from api.routes import (
     profiles,
     regulations,
     reveal,
+    sources,
     tags,
 )
 from profiles.clock import Clock, system_clock
@@ -73,6 +74,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         models.router,
         insights.router,
         baskets.router,
+        sources.router,
         tags.router,
         alerts.router,
         live.profiles,

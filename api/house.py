@@ -24,7 +24,7 @@ from profiles.errors import MienError
 from profiles.kernels.__main__ import warm
 from profiles.reader import Reader
 from profiles.settings import Settings
-from profiles.store.access import find_key
+from profiles.store.access import find_key, list_keys
 from profiles.store.alarms import Alarms
 from profiles.store.audit import AuditLog
 from profiles.store.desk import Desk
@@ -32,6 +32,7 @@ from profiles.store.desk_forget import about
 from profiles.store.desk_reads import DeskReads
 from profiles.store.desk_rows import LedgerLine
 from profiles.store.erasure import Regulations
+from profiles.store.quality import QualityStore
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
 from profiles.store.vault import Vault, open_vault
@@ -64,6 +65,8 @@ class House:
         self.desk = Desk(self._client)
         self.alerts = DeskReads(self._client)
         self.alarms = Alarms(self._client)
+        self.qualities = QualityStore(self._client)
+        self.made_keys = partial(list_keys, self._client)
         self.profile_streams = ProfileWatch(self.reader)
         self.alert_streams = AlertFeed(self.alerts)
         self.collector = Collector(settings, clock)

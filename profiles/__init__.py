@@ -27,6 +27,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
     landing                             a record of any topic: CloudEvents are opened, then intake reads it
     cleaning/ -> mapping/               any source's names, columns and spellings become events as apps send them
+    quality                             what is counted of a source's events: complete, valid, repeated, fresh
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
     reveal                              personal traits in plain, for whoever may

@@ -36,13 +36,17 @@ class Landing:
         Raises:
             Rejected: the record can never become an update; ``reason`` is a short stable code.
         """
-        if headers or cloudevents.SIGN in raw:
-            raw = _opened(raw, headers)
-        return self._intake.read(raw, received)
+        return self._intake.read(opened(raw, headers), received)
 
 
-def _opened(raw: bytes, headers: Headers) -> bytes:
-    """What a CloudEvent says, as intake reads it; anything else as it is."""
+def opened(raw: bytes, headers: Headers = ()) -> bytes:
+    """What a CloudEvent says, as intake reads it; anything else as it is.
+
+    Raises:
+        Rejected: it is a CloudEvent and says nothing that can be used.
+    """
+    if not headers and cloudevents.SIGN not in raw:
+        return raw
     item = cloudevents.in_kafka(raw, headers)
     if item is None:
         return raw

@@ -104,6 +104,7 @@ async def revoked(_: Any, revoked: Any, *__: Any, **___: Any) -> None:
     """Let go of what somebody else will read and write."""
     for inboxes in INBOXES:
         inboxes.release({(tp.topic, tp.partition) for tp in revoked})
+    worker.forget({(tp.topic, tp.partition) for tp in revoked})
     worker.release({tp.partition for tp in revoked if tp.topic == PROFILE_INPUTS})
 
 
@@ -157,6 +158,12 @@ async def look_back() -> None:
 async def deliver() -> None:
     """Send webhooks and texts that are due."""
     await _every(0.5, worker.deliver)
+
+
+@app.task
+async def count() -> None:
+    """Store what was counted of sources."""
+    await _every(1.0, worker.count)
 
 
 @app.task

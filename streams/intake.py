@@ -23,6 +23,7 @@ from profiles.stable import bucket_of
 from profiles.store.vault import Vault
 from profiles.wire import KEPT_BYTES, DeadLetter, Origin, headers
 from streams import metrics
+from streams.quality import Quality
 from streams.quarantine import Sender
 from streams.sealing import Private, seal
 from streams.sift import FAULT, Aside, Poison, said
@@ -40,6 +41,7 @@ class Read:
     faults: list[Poison] = field(default_factory=list)
     private: list[Private] = field(default_factory=list)
     suppressed: int = 0
+    became: list[Event | str] = field(default_factory=list)  #: of each record: its event, or why there is none
     clock: int = 0
     received: int = 0
 
@@ -58,6 +60,7 @@ class IntakeHop:
         history: Sequence[str] = (),
         vault: Vault | None = None,
         suppressed: Callable[[str], bool] = lambda _: False,
+        quality: Quality | None = None,
     ) -> None:
         """``replay``: tell every bucket how far each source is, also those that it has nothing for.
 
@@ -74,6 +77,7 @@ class IntakeHop:
         self._history = tuple(history)
         self._vault = vault
         self._suppressed = suppressed
+        self._quality = quality
         self._clocks: dict[tuple[str, int], int] = {}
 
     def read(self, records: Sequence[Any], *, carefully: bool = False) -> Read:
@@ -90,18 +94,22 @@ class IntakeHop:
                 event = self._landing.read(raw, record.timestamp, record.headers or ())
                 if self._suppressed(event.profile):
                     out.suppressed += 1
+                    out.became.append("suppressed")
                     continue
                 bucket = bucket_of(event.profile, self._buckets)
                 if carefully:
                     _alone(event, record.offset)
             except Rejected as fault:
+                out.became.append(fault.reason)
                 out.dead.append((_letter(record, fault.reason, fault.detail), raw))
                 continue
             except Exception as error:
                 if self._aside is None:
                     raise
+                out.became.append(FAULT)
                 out.faults.append(Poison(_letter(record, FAULT, said(error)), raw, error, raw=True))
                 continue
+            out.became.append(event)
             out.clock = max(out.clock, event.time)
             draft = out.drafts.setdefault(bucket, inputs.Draft())
             draft.add(event, record.offset)
@@ -115,11 +123,15 @@ class IntakeHop:
         dead = []
         for start in range(0, len(records), STRETCH):
             stretch = records[start : start + STRETCH]
+            if self._quality is not None:
+                await self._quality.begin((stretch[0].topic, stretch[0].partition))
             read, values = await self._packed(stretch)
             if read.faults and self._aside is not None:
                 await self._aside.set_aside(read.faults)
             await asyncio.gather(*self._sends(read, values))
             metrics.SUPPRESSED.inc(read.suppressed)
+            if self._quality is not None:
+                self._quality.count(stretch, read.became)
             dead += [letter for letter, _ in read.dead]
         return dead
 

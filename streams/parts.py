@@ -20,6 +20,7 @@ from profiles.store import keys
 from profiles.store.alarms import Alarms
 from profiles.store.client import Client, connect
 from profiles.store.erasure import Regulations
+from profiles.store.quality import QualityStore
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.vault import Vault, open_vault
@@ -33,6 +34,7 @@ from streams.learn import Learner
 from streams.lookup import Lookup
 from streams.patience import Patience
 from streams.places import Places
+from streams.quality import Quality
 from streams.quarantine import Limit, Quarantine
 from streams.reading import Reading
 from streams.relay import Relay
@@ -48,6 +50,7 @@ class Parts:
     store: RedisStore
     worlds: Worlds
     hop: IntakeHop
+    quality: Quality
     relay: Relay
     learner: Learner
     desk: AlertDesk
@@ -93,6 +96,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     topics = await patiently("look for event topics", lambda: asyncio.to_thread(event_topics, settings))
     needed = settings.sms_needs_consent
     contact = Contacts(store, Regulations(client), vault, settings.buckets, consent_needed=needed)
+    quality = Quality(QualityStore(client), settings.timezone)
     desk, alerting_by = await patiently("alert desk", lambda: _desk(settings, clock, client, worlds, contact))
     return Parts(
         store=store,
@@ -106,7 +110,9 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
             history=settings.history_topics,
             vault=vault,
             suppressed=suppressed,
+            quality=quality,
         ),
+        quality=quality,
         relay=Relay(store, producer, patiently),
         learner=Learner(registry, producer, settings.buckets, settings.churn_days, settings.alerts_a_day),
         desk=desk,

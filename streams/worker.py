@@ -77,7 +77,10 @@ class Worker:
 
     def sure(self, topic: str, partition: int) -> int | None:
         """What may be committed of a partition; None if nobody here knows."""
-        return self._parts.reading.sure(topic, partition) if self._started else None
+        if not self._started:
+            return None
+        sure, uncounted = self._parts.reading.sure(topic, partition), self._parts.quality.safe((topic, partition))
+        return sure if sure is None or uncounted is None else min(sure, uncounted)
 
     async def intake(self, records: Sequence[Any]) -> None:
         """Events of one source partition."""
@@ -200,6 +203,11 @@ class Worker:
         for name, n in outcome.items():
             metrics.DELIVERIES.labels(name).inc(n)
 
+    async def count(self) -> None:
+        """Store what was counted of sources."""
+        parts = await self.ready()
+        await self._patiently("count sources", parts.quality.flush)
+
     async def complain(self) -> None:
         """Let people know what is being waited for, if there is a way."""
         parts = await self.ready()
@@ -220,6 +228,12 @@ class Worker:
         for number in self._holdings.buckets:
             parts.relay.wake(number)
         return found
+
+    def forget(self, places: Iterable[Partition]) -> None:
+        """Partitions of any topic that go to somebody else."""
+        if self._started:
+            for place in places:
+                self._parts.quality.forget(place)
 
     def release(self, numbers: set[int]) -> None:
         """Buckets that go to somebody else."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,17 @@ def test_a_killed_command_goes_on_and_sends_no_letter_twice(shop: Stack, mien: A
     assert len(went) == len(set(went)) == many, f"{len(on_their_way)} were on their way"
     assert all(sent.sure for sent in noted(shop).values())
     eventually(lambda: orders_of(shop, "kill-99") == (many // 100, 7 * many // 100), "every order, once")
+
+
+def test_what_was_refused_is_counted_for_its_source(shop: Stack) -> None:
+    """After everything above: as many as there are letters, by reason."""
+    told = Counter(letter.reason for letter in letters(shop.running.settings) if letter.topic == "events.orders")
+
+    def counted() -> dict[str, int]:
+        found = shop.http.get("/v1/sources/quality", params={"source": "events.orders|k-crm"}).json()["sources"]
+        return {each["code"]: each["events"] for source in found for each in source["refusals"]}
+
+    eventually(lambda: counted() == told, "the same counts")
 
 
 def noted(shop: Stack) -> dict[str, Sent]:

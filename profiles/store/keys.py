@@ -55,6 +55,10 @@ Of the alert desk (one hash tag, so they change together):
     {alerts}:forgotten  hash    `<regulation>|<customer, hashed>` -> JSON: what the desk destroyed, and when
     {alerts}:counts     hash    raised, resolved, and lines of the ledger by channel, outcome and reason
 
+Of the quality of sources (one hash tag):
+    {quality}:d:<day>  hash  `<source> TAB <counter>` -> how many; a day of the shop by arrival; 32 days
+    {quality}:at       hash  `<topic>/<partition>` -> next offset to count, latest arrival counted (ms)
+
 Of dead letters that were sent again (one hash tag):
     {redrive}:sent  hash    id of a dead letter -> where it went, `<topic>/<partition>/<offset>`, and its time (ms);
                             while it is on its way the offset is a lower bound with `~` before it
@@ -91,8 +95,15 @@ ALERT_DEAD: Final = f"{ALERTS}:dead"
 ALERT_COUNTS: Final = f"{ALERTS}:counts"
 ALERT_FORGOTTEN: Final = f"{ALERTS}:forgotten"
 
+QUALITY_AT: Final = "{quality}:at"
+
 REDRIVEN: Final = "{redrive}:sent"
 REDRIVE_LOCK: Final = "{redrive}:lock"
+
+
+def quality(day: str) -> str:
+    """What was counted of all sources on one day."""
+    return f"{{quality}}:d:{day}"
 
 
 def checkpoint(bucket: int) -> str:
