@@ -8,6 +8,7 @@ Knows: how apps tell of consent.  Must not know: what is sent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -59,16 +60,15 @@ def told(event: str | None, preferences: bytes, raw: bytes) -> Patch:
     >>> told(None, b'{"categoryPreferences": {"Advertising": true}}', b"{}")
     (('consent.advertising', True),)
     """
-    word = (event or "").strip().lower()
-    if not preferences and word not in GIVEN and word not in REVOKED:
+    word = _word(event)
+    if word is None and not preferences:
         return ()
     found: dict[str, bool] = {}
     try:
         if preferences:
             found |= _decode_preferences(preferences).category_preferences
-        if word in GIVEN or word in REVOKED:
-            about = _decode_told(raw).properties or _Properties()
-            found |= dict.fromkeys(_names(about), word in GIVEN)
+        if word is not None:
+            found |= dict.fromkeys(_names(_decode_told(raw).properties or _Properties()), word)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ()
     return patch(found)
@@ -98,6 +98,13 @@ def allows(said: Mapping[str, Consent], purposes: Iterable[str], *, needed: bool
     """
     words = [said[purpose].given for purpose in purposes if purpose in said]
     return all(words) and (bool(words) or not needed)
+
+
+@lru_cache(maxsize=4096)
+def _word(event: str | None) -> bool | None:
+    """Whether an event by this name gives consent or takes it back; None: neither."""
+    name = (event or "").strip().lower()
+    return True if name in GIVEN else False if name in REVOKED else None
 
 
 def _names(about: _Properties) -> list[str]:

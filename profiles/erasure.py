@@ -171,6 +171,7 @@ def _kept(at: Millis) -> tuple[Kept, ...]:
         Kept("profile-inputs", logs, "个人信息已加密，密钥已销毁", "personal traits are sealed and the key is destroyed"),
         Kept("transitions, samples", logs, "只有客户编号，没有个人信息", "the customer's id, no personal traits"),
         Kept("dead-letters", letters, "无法识别的原始记录", "records that could not be read, as apps wrote them"),
-        Kept("counts, params", None, "全体客户的汇总数字", "sums over all customers"),
+        Kept("counts, params", None, "汇总数字；模型按散列值跟踪的样本", "sums; models follow a sample by hash"),
+        Kept("dumps", None, "旧备份和追加日志，由您删除", "older dumps of Redis and its append-only file: yours to delete"),
         Kept("audit", None, "只有编号的散列值", "a hash of the id, no more"),
     )  # fmt: skip

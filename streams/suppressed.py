@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from profiles.store.erasure import Regulations
+from profiles.store.erasure import Obeyed, Regulations
 from profiles.store.vault import Vault
 
 
@@ -20,20 +20,29 @@ class Suppressed:
         self._vault = vault
         self._buckets = range(buckets)
         self._hashes: frozenset[str] = frozenset()
-        self._seen: Sequence[int] = ()
+        self._seen: Sequence[Obeyed] = ()
 
     async def refresh(self) -> None:
         """Look whether anything was ordered since; then customers' keys are read anew as well: some are destroyed.
 
+        If an older store came back, the keys that were made here are put back into it.
+
         Raises:
             StoreDown: the store does not answer.
         """
-        seen = await self._regulations.obeyed(self._buckets)
-        if seen != self._seen:
-            self._hashes = await self._regulations.suppressed(self._buckets)
+        seen, before = await self._regulations.obeyed(self._buckets), self._seen
+        if any(map(_older, before, seen)):
+            await self._vault.restore()
+        elif any(now.receipts != was.receipts for was, now in zip(before, seen, strict=False)):
             self._vault.forget()
-            self._seen = seen
+        if [now.receipts for now in seen] != [was.receipts for was in before]:
+            self._hashes = await self._regulations.suppressed(self._buckets)
+        self._seen = seen
 
     def __call__(self, name: str) -> bool:
         """Whether nothing of this customer may be taken."""
         return bool(self._hashes) and self._vault.field_of(name) in self._hashes
+
+
+def _older(was: Obeyed, now: Obeyed) -> bool:
+    return now.receipts < was.receipts or (now.receipts == was.receipts and now.keys < was.keys)

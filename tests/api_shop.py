@@ -132,6 +132,10 @@ class Shop:
         at = (await self._buckets[bucket].open()).next
         await self._buckets[bucket].apply([(at, raw)])
 
+    async def reopen(self, bucket: int) -> None:
+        """What a worker does on a rebalance, or when it finds that the store is another."""
+        await self._buckets[bucket].reopen()
+
     def lapse(self, *profiles: str) -> None:
         """Each of these customers needs rescue: one alert each, in this order."""
         self._decide([self._moved(profile, "churn_warning", "general") for profile in profiles])

@@ -224,6 +224,36 @@ def test_an_order_read_twice_is_obeyed_once(shop: Shop) -> None:
     assert reported(shop, regulation).receipts[0].gone == first
 
 
+def test_an_older_store_that_comes_back_obeys_again(shop: Shop) -> None:
+    """The order is in the log, so reading on from the older checkpoint comes to it."""
+    live(shop, WHO)
+    relayed(shop)
+    bucket, client = bucket_of(WHO, BUCKETS), shop.client
+    before = shop.run(snapshot(client))
+    regulation = shop.order("SUPPRESS_WITH_DELETE", WHO)
+    (order,) = erasure.orders(regulation, erasure.subjects([WHO], BUCKETS, shop.vault.field_of))
+
+    shop.run(restored(client, before))
+    assert shop.run(shop.store.load(bucket, [WHO])) != [None]
+    shop.run(shop.reopen(bucket))
+    shop.run(shop.apply(bucket, inputs.encode(order[1])))
+    shop.run(shop.apply(bucket, batch(shop, WHO)))
+
+    assert shop.run(shop.store.load(bucket, [WHO])) == [None]
+    assert shop.run(shop.vault.find([WHO])) == {}
+
+
+async def snapshot(client: Any) -> dict[bytes, bytes]:
+    return {name: await client.dump(name) async for name in client.scan_iter(count=1000)}
+
+
+async def restored(client: Any, kept: dict[bytes, bytes]) -> None:
+    for name in [name async for name in client.scan_iter(count=1000)]:
+        await client.delete(name)
+    for name, value in kept.items():
+        await client.restore(name, 0, value)
+
+
 def test_the_desk_forgets_after_all_that_was_said_before_and_nothing_that_is_said_later(shop: Shop) -> None:
     """Whether all of it comes in one batch or in many."""
     for cut in (1, 2, 5):

@@ -17,12 +17,14 @@ from profiles.intake import Intake
 from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.client import Client, connect
+from profiles.store.erasure import Regulations
 from profiles.store.vault import Vault, open_vault
 from profiles.vault.ring import BadRing, Locked, Ring, new_entry, parse
 from profiles.vault.seal import DataKey, Unreadable, mask_of, new_key, token_of
 from streams.commands import vault as commands
 from streams.intake import IntakeHop
 from streams.keyfile import own_ring
+from streams.suppressed import Suppressed
 
 R = TypeVar("R")
 BUCKETS: Final = 3
@@ -130,6 +132,31 @@ def test_whoever_destroys_a_customers_key_has_destroyed_every_copy_of_the_traits
         vault.forget()
         with pytest.raises(Unreadable):
             (await vault.keys_for(["u-1"]))["u-1"].open(token, "phone")
+
+    run(redis_url, story)
+
+
+def test_a_store_that_came_back_older_is_given_back_the_keys_that_were_made_since(redis_url: str) -> None:
+    """Else what they sealed, which the log still brings, would be lost; but a key that was destroyed stays so."""
+
+    async def story(client: Client) -> None:
+        store: Any = client
+        vault = await open_vault(client, ring(), BUCKETS)
+        known = Suppressed(Regulations(client), vault, BUCKETS)
+        token = token_of(dict((await through(vault)).patches()[0])["phone"])
+        where, field = bucket_of("u-1", BUCKETS), vault.field_of("u-1")
+        await known.refresh()
+        assert token is not None
+        await store.hdel(keys.data_keys(where), field)
+        await known.refresh()
+        assert (await vault.find(["u-1"]))["u-1"].open(token, "phone") == TOLD["phone"]
+
+        await store.hdel(keys.data_keys(where), field)
+        await store.hset(keys.receipts(where), "r|h", "{}")  # it was an order
+        await known.refresh()
+        await store.hdel(keys.receipts(where), "r|h")  # and then an older store came back, without the key
+        await known.refresh()
+        assert await vault.find(["u-1"]) == {}
 
     run(redis_url, story)
 

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from profiles.erasure import Done, Regulation, Report, Subject, decode, decode_done, encode, place, report
 from profiles.store import keys
 from profiles.store.client import Client, abreast, reaching
 
 PAGE: Final = 500
+
+
+class Obeyed(NamedTuple):
+    """How much one bucket has."""
+
+    receipts: int  #: never fewer than before, unless an older store came back
+    keys: int  #: of customers; fewer only after an order, or likewise
 
 
 class Regulations:
@@ -70,10 +77,17 @@ class Regulations:
         with reaching():
             await self._client.hset(keys.ALERT_FORGOTTEN, mapping={at: encode(each) for at, each in done.items()})
 
-    async def obeyed(self, buckets: Iterable[int]) -> list[int]:
-        """How many orders about a customer each bucket has obeyed: other numbers than before mean that some changed."""
+    async def obeyed(self, buckets: Iterable[int]) -> list[Obeyed]:
+        """What each bucket has done so far: other numbers than before mean that something changed."""
+
+        async def of(bucket: int) -> Obeyed:
+            pipe: Any = self._client.pipeline(transaction=False)
+            pipe.hlen(keys.receipts(bucket))
+            pipe.hlen(keys.data_keys(bucket))
+            return Obeyed(*await pipe.execute())
+
         with reaching():
-            return await abreast(lambda bucket: self._client.hlen(keys.receipts(bucket)), buckets)
+            return await abreast(of, buckets)
 
     async def suppressed(self, buckets: Iterable[int]) -> frozenset[str]:
         """Hashes of all of whom nothing may be taken."""

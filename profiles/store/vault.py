@@ -36,6 +36,7 @@ class Vault:
         self._ring = ring
         self._buckets = buckets
         self._known: OrderedDict[str, DataKey] = OrderedDict()
+        self._made: OrderedDict[str, tuple[int, bytes]] = OrderedDict()  #: field -> bucket, key as it was stored
 
     @property
     def seals(self) -> bool:
@@ -49,6 +50,18 @@ class Vault:
     def forget(self) -> None:
         """Ask the store again for every key: some were destroyed."""
         self._known.clear()
+        self._made.clear()
+
+    async def restore(self) -> int:
+        """Put keys that were made here back where an older store has lost them; how many it had.
+
+        What they sealed may be on its way, or in the log that repairs the store, and nobody else can open it.
+        """
+        pipe: Any = self._client.pipeline(transaction=False)
+        for field, (bucket, locked) in self._made.items():
+            pipe.hsetnx(keys.data_keys(bucket), field, locked)
+        with reaching():
+            return sum(await pipe.execute()) if self._made else 0
 
     async def keys_for(self, owners: Collection[str]) -> dict[str, DataKey]:
         """The key of each of these customers; who has none gets one.
@@ -86,8 +99,9 @@ class Vault:
                 out |= some
         for owner, key in out.items() if make else ():
             self._known[owner] = key
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        for held in (self._known, self._made):
+            while len(held) > REMEMBERED:
+                held.popitem(last=False)
         return out
 
     async def _in_bucket(self, ring: Ring, bucket: int, here: dict[str, str], *, make: bool) -> dict[str, DataKey]:
@@ -100,6 +114,8 @@ class Vault:
                 pipe.hsetnx(name, field, ring.lock(new_key(), field))  # another worker may be quicker
             pipe.hmget(name, fields)
             stored = (await pipe.execute())[-1]
+            now = dict(zip(fields, stored, strict=True))
+            self._made |= {field: (bucket, locked) for field in fresh if (locked := now[field]) is not None}
         return {
             owner: DataKey(ring.unlock(locked, field))
             for (owner, field), locked in zip(here.items(), stored, strict=True)

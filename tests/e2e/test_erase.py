@@ -48,7 +48,9 @@ def test_an_erased_customer_is_nowhere_and_stays_so(tmp_path: Path) -> None:
         eventually(lambda: shop.profile("the-last") is not None, "what came after is a profile")
         eventually(lambda: turned_away(port) == 7, "all that was sent before has been read")
         nothing_is_left(shop)
-        assert found(logs(shop, tmp_path), WHO, *TOLD.values()) == []
+        written = on_disk(shop, tmp_path)
+        assert found(b"\n".join(written.values()), *TOLD.values()) == []
+        assert found(b"\n".join(value for path, value in written.items() if path.suffix == ".log"), WHO) == []
         assert found(told(shop, PROFILE_INPUTS, TRANSITIONS, SAMPLES), *TOLD.values()) == []
 
         judged(shop)
@@ -171,10 +173,12 @@ def turned_away(port: int) -> float:
     return float(re.findall(r"^mien_events_suppressed_total (\S+)", said, flags=re.MULTILINE)[0])
 
 
-def logs(shop: Stack, folder: Path) -> bytes:
-    return b"\n".join(path.read_bytes() for path in folder.rglob("*.log")) + b"".join(
-        child.log.read_bytes() for child in shop.running.stack.children if child.log.exists()
-    )
+def on_disk(shop: Stack, folder: Path) -> dict[Path, bytes]:
+    """All that processes have written on this machine: logs, and what Redis keeps."""
+    files = {path for path in folder.rglob("*") if path.is_file()} | {
+        child.log for child in shop.running.stack.children
+    }
+    return {path: path.read_bytes() for path in files}
 
 
 def found(where: bytes, *texts: str) -> list[str]:
