@@ -62,7 +62,7 @@ async def body_of(request: Request, decode: Callable[[bytes], T]) -> T:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
         raise invalid([Fault("body" + where.rstrip("`"), what)]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, "invalid_json", f"the body is no JSON: {error}") from None
 
 

@@ -27,7 +27,7 @@ def http(redis_url: str) -> Iterator[httpx.Client]:
         shop.open()
         shop.tell(page("u-1"))
         shop.lapse("u-1")
-        headers = {"Authorization": f"Bearer {shop.key('admin')}"}
+        headers = {"Authorization": f"Bearer {shop.key('admin', 'pii:reveal')}"}
         with serving(shop.settings) as url, httpx.Client(base_url=url, headers=headers, trust_env=False) as client:
             yield client
 
@@ -42,10 +42,10 @@ def fair(answer: httpx.Response) -> None:
 
 
 def test_any_body_is_understood_or_refused(http: httpx.Client) -> None:
-    """Both routes that take one, with events, wild JSON, damaged JSON and noise."""
+    """The routes that take one, with events, wild JSON, damaged JSON and noise."""
     rng = Random(SEED)
-    alert = http.get("/v1/alerts").json()["alerts"][0]["id"]
-    good = [b'{"ids":["u-1","u-2"]}', b'{"by":"Li Lei"}']
+    alert, reveal = http.get("/v1/alerts").json()["alerts"][0]["id"], "/v1/profiles/u-1/reveal"
+    good = [b'{"ids":["u-1","u-2"]}', b'{"by":"Li Lei"}', b'{"fields":["phone"],"reason":"call back"}']
     bodies = [*block(SEED, 0, 150)]
     bodies += [damaged(one_of(rng, good), rng) for _ in range(150)]
     bodies += [as_json({one_of(rng, ("ids", "by", "x")): anything(rng)}, rng) for _ in range(100)]
@@ -53,7 +53,7 @@ def test_any_body_is_understood_or_refused(http: httpx.Client) -> None:
     bodies += [b'{"ids":' * 9000, b"[" * 60_000, b"", b"\xff\xfe", b'{"by":"%b"}' % (b"x" * BODY_LIMIT)]
     seen = set()
     for body in bodies:
-        for path in ("/v1/profiles:batchGet", f"/v1/alerts/{alert}:acknowledge"):
+        for path in ("/v1/profiles:batchGet", f"/v1/alerts/{alert}:acknowledge", "/v1/regulations", reveal):
             answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
             fair(answer)
             seen.add(answer.status_code)
