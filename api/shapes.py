@@ -17,6 +17,7 @@ from profiles.intake import ID_LIMIT
 from profiles.models.churn_inputs import Target
 from profiles.models.drift import Moved
 from profiles.models.params import Source
+from profiles.quality import SourceQuality, Totals
 from profiles.reader import FeatureLine
 from profiles.store.desk_rows import LedgerLine
 from profiles.view import ProfileView
@@ -238,3 +239,27 @@ class Readiness(msgspec.Struct, frozen=True):
 
     status: str
     checks: dict[str, Check]
+
+
+class SourceLine(msgspec.Struct, frozen=True):
+    """One source, in short."""
+
+    source: str
+    topic: str
+    key: str
+    key_name: str
+    totals: Totals
+    last_seen: str | None
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Every source that sent something in the last 30 days, the one seen last first."""
+
+    sources: tuple[SourceLine, ...]
+
+
+class Qualities(msgspec.Struct, frozen=True):
+    """What was counted of sources; counts are a second old at most."""
+
+    days: int
+    sources: tuple[SourceQuality, ...]

@@ -9,41 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.house import House, house_of
 from api.keys import needs
 from api.openapi import refuses, shows
 from api.respond import ok
-from profiles.quality import KEPT_DAYS, SourceQuality, Totals, merged, sources_of
+from api.shapes import Qualities, SourceLine, Sources
+from profiles.quality import KEPT_DAYS, SourceQuality, merged, sources_of
 from profiles.store.client import reaching
 
 router = APIRouter(tags=["sources"], dependencies=[Depends(needs("read"))], responses=refuses(401, 403, 422, 503))
-
-
-class SourceLine(msgspec.Struct, frozen=True):
-    """One source, in short."""
-
-    source: str
-    topic: str
-    key: str
-    key_name: str
-    totals: Totals
-    last_seen: str | None
-
-
-class Sources(msgspec.Struct, frozen=True):
-    """Every source that sent something in the last 30 days, the one seen last first."""
-
-    sources: tuple[SourceLine, ...]
-
-
-class Qualities(msgspec.Struct, frozen=True):
-    """What was counted of sources; counts are a second old at most."""
-
-    days: int
-    sources: tuple[SourceQuality, ...]
 
 
 @router.get("/v1/sources", summary="Where events come from", responses=shows(Sources, "Sources, the latest first."))
