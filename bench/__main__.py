@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.machine import load, machine, now
+from bench.machine import Stolen, load, machine, now
 from bench.options import Options
 from bench.parts import PARTS, part
 from bench.progress import say
@@ -97,7 +97,7 @@ def _listed(chosen: list[str], took: dict[str, float]) -> str:
 def _measure(name: str, options: Options, book: Book) -> bool:
     """Run one part and keep its outcome; False if it could not be measured."""
     say(f"\n{name}: {PARTS[name].title}")
-    begun, before = time.monotonic(), load()
+    begun, before, stolen = time.monotonic(), load(), Stolen()
     try:
         found = part(name, options)
     except (Missing, Stuck) as why:
@@ -105,6 +105,7 @@ def _measure(name: str, options: Options, book: Book) -> bool:
         return False
     found.at, found.quick, found.load, found.machine = now(), options.quick, before, machine()
     found.seconds, found.command = time.monotonic() - begun, _command(name, options)
+    found.stolen = stolen.share()
     _tell(found)
     book.enter(found, list(PARTS))
     return True

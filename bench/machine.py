@@ -41,6 +41,24 @@ def load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
+class Stolen:
+    """The share of the CPU time wanted that the host of a virtual machine gave to somebody else, since this was made.
+
+    What is stolen is missing from every number: with a third of it gone, a turn of a loop takes half as long again.
+    """
+
+    def __init__(self) -> None:
+        self._before = psutil.cpu_times()
+
+    def share(self) -> float:
+        """0 to 1; 0 where the system does not say."""
+        before, after = self._before, psutil.cpu_times()
+        stolen = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
+        idle = sum(getattr(after, name, 0.0) - getattr(before, name, 0.0) for name in ("idle", "iowait"))
+        wanted = sum(after[:8]) - sum(before[:8]) - idle
+        return round(stolen / wanted, 3) if wanted > 0 else 0.0
+
+
 def now() -> str:
     """The moment, for a heading."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"

@@ -51,6 +51,7 @@ class Part(msgspec.Struct):
     quick: bool = False
     seconds: float = 0.0
     load: float = 0.0
+    stolen: float | None = None  #: share of the CPU time wanted that the host gave to others; None: not looked at
     machine: dict[str, str] = {}
 
 
@@ -188,8 +189,9 @@ def _bar_row(bar: Bar, found: Figure | None) -> str:
 def _section(part: Part) -> list[str]:
     lines = [f"## {part.title}", ""]
     quick = "; **quick form**: small sizes, few runs" if part.quick else ""
+    stolen = "" if part.stolen is None else f"; {part.stolen:.0%} of the CPU time stolen by the host"
     lines.append(
-        f"`{part.command}`, {part.at}, {part.seconds:.0f} s; load average before it {part.load}{quick}  \n"
+        f"`{part.command}`, {part.at}, {part.seconds:.0f} s; load average before it {part.load}{stolen}{quick}  \n"
         + ", ".join(f"{name} {what}" for name, what in part.machine.items())
     )
     for table in part.tables:
