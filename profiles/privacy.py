@@ -22,6 +22,8 @@ PRIVATE: Final = {
 }
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _EMAIL_IN: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.ASCII)
+_PHONE_IN: Final = re.compile(r"(?<![\d.])(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?!\d)|\+\d[\d ()-]{6,18}\d")
+_CARD_IN: Final = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")  #: a Chinese identity card
 _CHINESE: Final = re.compile(r"^(?:00)?86(1[3-9]\d{9})$")
 _PHONE: Final = re.compile(r"(\+?86[ -]?)?1[3-9]\d([ -]?\d{4}){2}|\+\d[\d ()-]{6,18}\d")
 
@@ -71,13 +73,14 @@ def without_addresses(text: str) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """A text that somebody types about somebody, without the phone numbers and e-mail addresses in it.
+    """A text without what looks personal in it.
 
     >>> scrubbed("客户 13812341234 来电, 回 li.lei@example.com")
     '客户 138****1234 来电, 回 l***@example.com'
     """
     text = _EMAIL_IN.sub(lambda found: masked("email", found[0]), text)
-    return _PHONE.sub(lambda found: masked("phone", found[0]), text)
+    text = _CARD_IN.sub("***", text)
+    return _PHONE_IN.sub(lambda found: masked("phone", found[0]), text)
 
 
 @lru_cache(maxsize=4096)

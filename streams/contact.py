@@ -5,7 +5,7 @@ Knows: consents, who is suppressed, where traits are.  Must not know: what is to
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from profiles import consent, sidecar
 from profiles.erasure import Subject
@@ -14,6 +14,8 @@ from profiles.stable import bucket_of
 from profiles.store.base import ProfileStore
 from profiles.store.erasure import Regulations
 from profiles.store.vault import Vault
+
+SUPPRESSED: Final = "suppressed"
 
 
 class Contact(NamedTuple):
@@ -39,7 +41,7 @@ class Contacts:
         """Look; raises StoreDown."""
         bucket = bucket_of(profile, self._buckets)
         if await self._regulations.is_suppressed(Subject(bucket, self._vault.field_of(profile))):
-            return Contact(None, "suppressed")
+            return Contact(None, SUPPRESSED)
         (blob,) = await self._store.sidecars(bucket, [profile])
         said = consent.consents(sidecar.read(blob).items())
         unwanted = "" if consent.allows(said, consent.FOR_SMS, needed=self._needed) else "no_consent"

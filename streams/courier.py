@@ -17,7 +17,7 @@ from profiles.deliveries import LADDER, Delivery, Lane, sms_refusal
 from profiles.store.desk import Desk, Verdict
 from profiles.store.desk_reads import DeskReads
 from profiles.store.desk_rows import as_json
-from streams.contact import Contact
+from streams.contact import SUPPRESSED, Contact
 from streams.sms import Language, Message, NotAccepted, SmsProvider, Template, parts_of, render
 from streams.webhooks import TooLarge, Webhooks, payload
 
@@ -79,7 +79,11 @@ class Courier:
         alert = await self._reads.alert(one.alert)
         if alert is None:
             return Verdict("refused", "alert_expired")
-        return await (self._text(one, alert) if one.lane.channel == "sms" else self._post(one, alert))
+        ask = self._words.contact
+        contact = await ask(alert.profile) if ask else Contact(None, "")
+        if contact.unwanted == SUPPRESSED:  # nobody is to work with this customer any more, so nobody is told either
+            return Verdict("refused", SUPPRESSED)
+        return await (self._text(one, alert, contact) if one.lane.channel == "sms" else self._post(one, alert))
 
     async def _post(self, one: Delivery, alert: Alert) -> Verdict | Again:
         if self._webhooks is None or one.lane.id not in self._lanes:
@@ -98,9 +102,7 @@ class Courier:
             return Verdict("dead", answer.reason, answer.detail, payload=body.decode(), disable=disable)
         return Again(answer.reason, answer.detail, answer.retry_after, body.decode())
 
-    async def _text(self, one: Delivery, alert: Alert) -> Verdict | Again | None:
-        ask = self._words.contact
-        contact = await ask(alert.profile) if ask else Contact(None, "")
+    async def _text(self, one: Delivery, alert: Alert, contact: Contact) -> Verdict | Again | None:
         shut = sms_refusal(
             enabled=self._sms is not None,
             alert=alert.state,

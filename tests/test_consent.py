@@ -20,6 +20,7 @@ from profiles.wire import Transition
 from streams.alerts import AlertDesk
 from streams.contact import Contacts
 from streams.sms import Message, Receipt
+from streams.webhooks import new_secret
 from tests.api_shop import BUCKETS, NOW, RULES, Shop, page
 
 SHOP = Intake("CNY", "Asia/Shanghai")
@@ -100,12 +101,16 @@ def test_nobody_is_texted_against_their_word(shop: Shop, needed: bool, word: str
         shop.tell({"userId": "u-1", **told(word, purpose="sms")})
     provider, now = Sent(), shop.clock()
     ask = Contacts(shop.store, Regulations(shop.client), shop.vault, BUCKETS, consent_needed=needed)
-    desk = AlertDesk(shop.settings, shop.client, shop.clock, RULES, httpx2.AsyncClient(), provider, contact=ask)
+    settings = shop.settings.model_copy(
+        update={"webhook_urls": ("http://127.0.0.1:9/",), "webhook_secret": new_secret()}
+    )
+    desk = AlertDesk(settings, shop.client, shop.clock, RULES, httpx2.AsyncClient(), provider, contact=ask)
     moved = Transition(0, 1, "u-1", "tier", "churn_warning", "moved", now, now, "live", 1, "general")
 
     shop.run(desk.handle(0, [moved]))
     shop.run(desk.settled())
 
     assert [message.phone for message in provider.messages] == ([] if why else ["138****1234"])
-    (line,) = shop.run(DeskReads(shop.client).ledger())
-    assert (line.outcome, line.reason) == (("refused", why) if why else ("sent", ""))
+    lines = {line.channel: (line.outcome, line.reason) for line in shop.run(DeskReads(shop.client).ledger())}
+    assert lines["sms"] == (("refused", why) if why else ("sent", ""))
+    assert (lines["webhook"] == ("refused", "suppressed")) == (why == "suppressed"), "others may be told all the same"

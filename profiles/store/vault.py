@@ -15,7 +15,7 @@ from typing import Any, Final
 from profiles.errors import MienError
 from profiles.stable import bucket_of
 from profiles.store import keys
-from profiles.store.client import Client, abreast, reaching
+from profiles.store.client import Client, Script, abreast, reaching
 from profiles.vault.blind import Blind
 from profiles.vault.ring import Locked, Ring, kid_of
 from profiles.vault.seal import DataKey, new_key
@@ -36,6 +36,7 @@ class Vault:
         self._ring = ring
         self._buckets = buckets
         self._known: OrderedDict[str, DataKey] = OrderedDict()
+        self._put = Script(client, _PUT)
         self._made: OrderedDict[str, tuple[int, bytes]] = OrderedDict()  #: field -> bucket, key as it was stored
 
     @property
@@ -109,13 +110,10 @@ class Vault:
         stored: list[bytes | None] = await self._client.hmget(name, fields)
         fresh = [field for field, locked in zip(fields, stored, strict=True) if locked is None] if make else []
         if fresh:
-            pipe: Any = self._client.pipeline(transaction=False)
-            for field in fresh:
-                pipe.hsetnx(name, field, ring.lock(new_key(), field))  # another worker may be quicker
-            pipe.hmget(name, fields)
-            stored = (await pipe.execute())[-1]
-            now = dict(zip(fields, stored, strict=True))
-            self._made |= {field: (bucket, locked) for field in fresh if (locked := now[field]) is not None}
+            made = [word for field in fresh for word in (field, ring.lock(new_key(), field))]
+            agreed = dict(zip(fresh, await self._put([name], made), strict=True))  # another worker may be quicker
+            stored = [locked or agreed[field] for field, locked in zip(fields, stored, strict=True)]
+            self._made |= {field: (bucket, locked) for field, locked in agreed.items()}
         return {
             owner: DataKey(ring.unlock(locked, field))
             for (owner, field), locked in zip(here.items(), stored, strict=True)
@@ -149,6 +147,16 @@ class Vault:
                 count += await _exchange(self._client, keys.VAULT, INDEX, index, anew)
         return count
 
+
+# Many at once: a command of its own for each costs more than making the key.
+_PUT: Final = """
+local out = {}
+for i = 1, #ARGV, 2 do
+  redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1])
+  out[#out + 1] = redis.call('HGET', KEYS[1], ARGV[i])
+end
+return out
+"""
 
 # Only if it is still there: a key that is destroyed meanwhile must not come back.
 _EXCHANGE: Final = """
