@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults fuzz bench check format lock clean
+.PHONY: help demo test faults fuzz openapi bench check format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -39,6 +39,10 @@ faults: $(READY)
 # Throw FUZZ=1000000 records at the decoder and what stands behind it; SEED=7 repeats a run, FROM=120 goes on at a block.
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --count $(or $(FUZZ),1000000) $(if $(SEED),--seed $(SEED)) $(if $(FROM),--from $(FROM))
+
+# Ask the API whatever its own description allows or forbids, TRIES=2000 times each; no answer may be a fault of ours.
+openapi: $(READY)
+	SCHEMATHESIS=$(or $(TRIES),2000) $(BIN)/python -m pytest tests/fuzz/test_openapi.py $(ARGS)
 
 # Measure beside the peers, results in bench/RESULTS.md; ARGS=--quick in small, ARGS=update one part, ARGS=--help more.
 bench: $(BENCH_READY)
