@@ -209,6 +209,7 @@ def test_no_app_can_write_what_looks_sealed(redis_url: str) -> None:
         ("just-text", "has no name"), ("k:!!", "no base64"), ("k:QUJD", "has 3 bytes"),
         (f"{OLD},{OLD}", "twice"), (f"{'k' * 40}:QUJD", "has no name"),
     ],
+    ids=["no colon", "no base64", "short", "twice", "long name"],  # a key is random: processes would name tests apart
 )  # fmt: skip
 def test_a_ring_that_cannot_be_understood_says_where_and_not_what(setting: str, says: str) -> None:
     with pytest.raises(BadRing, match=says) as fault:
