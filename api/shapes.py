@@ -13,7 +13,7 @@ from msgspec import Meta
 from profiles.alerts import Alert
 from profiles.consent import Consent
 from profiles.erasure import SUBJECTS, Kind
-from profiles.intake import ID_LIMIT
+from profiles.identity.claims import ID_LIMIT
 from profiles.models.churn_inputs import Target
 from profiles.models.drift import Moved
 from profiles.models.params import Source
@@ -173,6 +173,18 @@ class Learned(msgspec.Struct, frozen=True):
     churn: ChurnModel | None
     segments: SegmentModel | None
     voice: VoiceModel | None
+
+
+class FindBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One id of a customer; exactly one field."""
+
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    crm_id: str | None = None
+    unionid: str | None = None
+    openid: str | None = None
+    phone: str | None = None
+    email: str | None = None
 
 
 class Timeline(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     vault/                              personal data that only somebody with a key can read, and found again without one
     topics                              names of topics that both shells write to
     wire codec sidecar timeline         bytes: messages that leave, rows, traits in words, what happened
+    cleaning/                           numbers, dates, phones, addresses however they are written
+    identity/                           who is who: names, and what nodes tell each other to join and part
     packing                             matrices as bytes that travel, many at once
     models/                             what is learned from lessons and how to score with it; what counts say of paths and returns
     population                          what decides besides rules: cut points of all customers together, the churn model
@@ -22,16 +24,18 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     dialects/                           what other systems' SDKs send, as records that intake reads
     lessons                             what learners are told of single events: orders of several products, rated texts
     quarantine                          an event that cannot be worked with is cut out of its batch
+    joined                              events of customers behind several ids
     replay                              history in the order it happened, whatever order it arrives in
     alerts deliveries reasons           what happens when a transition is somebody's business
     rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
     landing                             a record of any topic: CloudEvents are opened, then intake reads it
-    cleaning/ -> mapping/               any source's names, columns and spellings become events as apps send them
+    mapping/                            any source's names, columns and spellings become events as apps send them
     quality                             what is counted of a source's events: complete, valid, repeated, fresh
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
     reveal                              personal traits in plain, for whoever may
     step                                one batch of one bucket: all updates go through here
+    lineage                             the ids of a customer, from node to node
     view forecast voice -> reader       a profile as people read it, and what the models say of it
     verify/                             the judge: everything recomputed from the log and laid beside what is stored
 """

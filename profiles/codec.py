@@ -1,6 +1,7 @@
 """A customer's row as bytes: a mark of the layout, then the packed slots.
 
-Knows: how stored profiles are read under a newer layout.  Must not know: where they are stored.
+A row may have a head before it, bytes of ``identity``, which readers of rows pass over.
+Knows: how stored profiles are read under a newer layout.  Must not know: where they are stored, what a head says.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from profiles.layout import LAYOUT, Layout
 AT_ONCE: Final = 256  #: rows packed into one piece of room, which has to do for the worst of them
 _MARK: Final = struct.Struct("<I")
 _TODAY: Final = _MARK.pack(LAYOUT.fingerprint)
+HEAD: Final = b"\xffid1"  #: how a head begins; its length follows
 
 
 def pack_matrix(state: Int64s, which: Int64s | None = None) -> tuple[bytes, Int64s]:
@@ -73,6 +75,7 @@ def from_blobs(blobs: Sequence[bytes | None], older: Mapping[int, Layout]) -> In
     """
     if all(blob is None or blob[: _MARK.size] == _TODAY for blob in blobs):
         return _rows(blobs, LAYOUT)
+    blobs = [blob if blob is None else split_head(blob)[1] for blob in blobs]
     if any(blob is not None and len(blob) < _MARK.size for blob in blobs):
         raise LayoutError("a profile is cut off before its layout's mark")
     marks = [_MARK.unpack_from(blob)[0] if blob is not None else LAYOUT.fingerprint for blob in blobs]
@@ -86,6 +89,29 @@ def from_blobs(blobs: Sequence[bytes | None], older: Mapping[int, Layout]) -> In
         rows = _rows([blobs[i] for i in here], layout)
         state[np.ix_(here, target[target >= 0])] = rows[:, target >= 0]
     return state
+
+
+def headed(head: bytes, blob: bytes) -> bytes:
+    """A stored profile with a head.
+
+    >>> split_head(headed(b"who", b"row")), split_head(b"row")
+    ((b'who', b'row'), (b'', b'row'))
+    """
+    return HEAD + _MARK.pack(len(head)) + head + blob
+
+
+def split_head(blob: bytes) -> tuple[bytes, bytes]:
+    """Head and row of a stored profile; most have no head.
+
+    Raises:
+        LayoutError: it is cut off within the head.
+    """
+    if not blob.startswith(HEAD):
+        return b"", blob
+    start = len(HEAD) + _MARK.size
+    if len(blob) < start or len(blob) < (end := start + _MARK.unpack_from(blob, len(HEAD))[0]):
+        raise LayoutError("a profile is cut off within its head")
+    return blob[start:end], blob[end:]
 
 
 def _rows(blobs: Sequence[bytes | None], layout: Layout) -> Int64s:

@@ -107,19 +107,9 @@ def is_erased(transition: Transition) -> bool:
     return transition.what == CUSTOMER and transition.name == ERASED
 
 
-def names_of(customer: str) -> tuple[str, ...]:
-    """Every name under which something of a customer may be stored: the ids that were merged into one, when they are.
-
-    >>> names_of("u-1")
-    ('u-1',)
-    """
-    return (customer,)
-
-
 def subjects(names: Iterable[str], buckets: int, blind: Callable[[str], str]) -> dict[str, Subject]:
-    """Whom an order is about, each once."""
-    every = (part for name in names for part in names_of(name))
-    return {name: Subject(bucket_of(name, buckets), blind(name)) for name in dict.fromkeys(every)}
+    """Whom an order is about, each once; ``names`` are all ids of each customer, see ``lineage``."""
+    return {name: Subject(bucket_of(name, buckets), blind(name)) for name in dict.fromkeys(names)}
 
 
 def orders(regulation: Regulation, about: Mapping[str, Subject]) -> Iterator[tuple[int, Erase]]:

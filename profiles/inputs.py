@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from profiles.clock import Int64s, Millis, Zone
 from profiles.errors import LayoutError
+from profiles.identity.messages import Joining
+from profiles.identity.names import VIA
 from profiles.intake import Event
 from profiles.kernels.fold import Events
 from profiles.kinds import Channel, Kind
@@ -71,9 +73,10 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     names: dict[int, str]
     patches: dict[int, Patch]  #: event -> traits in words
     origin: Origin = "live"  #: ``backfill``: history, which never sends anything
+    seq: int = 0  #: the number that a bucket gave it which sent it on, see ``joined``
 
 
-Record = Batch | Control | Erase
+Record = Batch | Control | Erase | Joining
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Record).decode
 
@@ -277,7 +280,8 @@ class _Taking:
 
     def _fresh(self, batch: Batch, offset: Int64s, time: Int64s) -> Bools | None:
         source = _source(batch)
-        self.clocks[source] = max(self.clocks.get(source, 0), batch.clock)
+        if VIA not in batch.topic:  # what another bucket sends on says nothing of how far a source is
+            self.clocks[source] = max(self.clocks.get(source, 0), batch.clock)
         fresh: Bools = offset > self.cursors.get(source, self.applied.get(source, -1))
         self.repeated += batch.count - int(np.count_nonzero(fresh))
         if self.until is not None:

@@ -7,7 +7,7 @@ counted; nothing else is ever raised, whatever the bytes (fuzz law).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, Self
@@ -18,6 +18,8 @@ import msgspec
 from profiles import consent
 from profiles.clock import DAY, MINUTE, Millis
 from profiles.errors import Rejected
+from profiles.identity.claims import ID_LIMIT, Blind, Claim, claims_of, reserved, stands_for_nobody
+from profiles.identity.names import ANONYMOUS, USER, name_of
 from profiles.kinds import CALLS, CHANNELS, NAMES, Channel, Kind
 from profiles.measures import TRAITS
 from profiles.privacy import is_private, masked
@@ -27,15 +29,11 @@ from profiles.stable import code_of, message_key
 from profiles.vault.seal import APART
 
 EVENT_LIMIT: Final = 32 * 1024  #: bytes of one event, as in the Segment spec
-ID_LIMIT: Final = 256  #: bytes of an id
 NAME_LIMIT: Final = 200  #: characters of a name that is kept
 LINES_LIMIT: Final = 50  #: products of one event that are looked at for interests
 AMOUNT_LIMIT: Final = 10**12  #: minor units; anything larger is a mistake
 EARLIEST: Final = 946_684_800_000  #: 2000-01-01; an older time is a clock that was never set
 FUTURE_SLACK: Final = 5 * MINUTE
-BLOCKED_IDS: Final = frozenset(
-    {"", "0", "-1", "null", "none", "undefined", "nan", "nil", "unknown", "n/a", "anonymous"}
-)
 
 Number = float | int | str | None
 Text = str | int | None
@@ -89,6 +87,7 @@ class Message(msgspec.Struct, rename="camel"):
     event: str | None = None
     user_id: Text = None
     anonymous_id: Text = None
+    previous_id: Text = None
     message_id: str | None = None
     timestamp: datetime | int | float | None = None
     original_timestamp: datetime | int | float | None = None
@@ -117,6 +116,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     names: tuple[tuple[int, str], ...] = ()
     patch: tuple[tuple[str, str | int | float | bool], ...] = ()  #: traits in words, private ones masked; ``said``
     private: tuple[tuple[str, str], ...] = ()  #: those masked, as they were told: to be sealed, never to travel
+    claims: tuple[Claim, ...] = ()  #: other ids that it says are this customer's
 
 
 _decode: Final = msgspec.json.Decoder(Message).decode
@@ -143,22 +143,34 @@ class Intake:
     """
 
     def __init__(
-        self, currency: str, timezone: str, rates: Mapping[str, float] | None = None, *, seals: bool = False
+        self,
+        currency: str,
+        timezone: str,
+        rates: Mapping[str, float] | None = None,
+        *,
+        seals: bool = False,
+        blind: Blind | None = None,
+        blocked: Iterable[str] = (),
     ) -> None:
-        """``seals``: whoever reads will seal private traits, so events have them; else their masks are all there is."""
+        """``seals``: whoever reads will seal private traits, so events have them; else their masks are all there is.
+
+        ``blind`` names phones and e-mails, without it they join nobody; ``blocked``: ids that are nobody's.
+        """
         self._minor: dict[str, float] = {currency: 10.0 ** exponent_of(currency)}
         for other, rate in (rates or {}).items():
             self._minor[other] = rate * 10.0 ** exponent_of(currency)
         self._currency = currency
         self._zone = ZoneInfo(timezone)
         self._seals = seals
+        self._blind = blind
+        self._blocked = frozenset(one.lower() for one in blocked)
 
     @classmethod
-    def of(cls, settings: Settings, *, seals: bool = False) -> Self:
+    def of(cls, settings: Settings, *, seals: bool = False, blind: Blind | None = None) -> Self:
         """As the settings of the shop say."""
         rates = dict(part.split(":") for part in settings.rates.split(",") if part.strip())
         known = {name.strip(): float(rate) for name, rate in rates.items()}
-        return cls(settings.currency, settings.timezone, known, seals=seals)
+        return cls(settings.currency, settings.timezone, known, seals=seals, blind=blind, blocked=settings.blocked_ids)
 
     def read(self, raw: bytes, received: Millis) -> Event:
         """Understand one record that reached Kafka at ``received``.
@@ -181,7 +193,7 @@ class Intake:
 
     def _event(self, message: Message, raw: bytes, received: Millis) -> Event:
         kind = _kind(message)
-        profile = _profile(message)
+        profile = _profile(message, self._blocked)
         claimed, time = self._time(message, received)
         properties = message.properties or _NOTHING
         names: dict[int, str] = {}
@@ -207,7 +219,17 @@ class Intake:
             names=tuple(names.items()),
             patch=patch + consent.told(message.event, _consent(message), raw) + said(kind, rating, raw),
             private=tuple(private) if self._seals else (),
+            claims=self._claims(message, profile),
         )
+
+    def _claims(self, message: Message, profile: str) -> tuple[Claim, ...]:
+        others = []
+        if message.anonymous_id is not None and message.user_id is not None:
+            others.append((ANONYMOUS, str(message.anonymous_id).strip(), False))
+        if message.previous_id is not None and message.type == "alias":
+            others.append((ANONYMOUS, str(message.previous_id).strip(), True))
+        given = message.traits or (message.context.traits if message.context else None)
+        return claims_of(profile, others, given, self._blind, self._blocked) if others or given else ()
 
     def _time(self, message: Message, received: Millis) -> tuple[Millis | None, Millis]:
         """(what the message claims, when it happened): a wrong device clock is corrected, the future is not believed."""
@@ -282,18 +304,22 @@ def _kind(message: Message) -> Kind:
     return NAMES.get(name.lower(), Kind.OTHER)
 
 
-def _profile(message: Message) -> str:
-    for given in (message.user_id, message.anonymous_id):
+def _profile(message: Message, blocked: frozenset[str]) -> str:
+    for kind, given in ((USER, message.user_id), (ANONYMOUS, message.anonymous_id)):
         if given is None:
             continue
-        profile = str(given).strip()
-        if profile.lower() in BLOCKED_IDS:
+        value = str(given).strip()
+        if stands_for_nobody(value, blocked):
             continue
-        if len(profile.encode()) > ID_LIMIT:
-            raise Rejected("id_too_long", f"{len(profile.encode())} bytes; the limit is {ID_LIMIT}")
-        if not profile.isprintable():
+        if len(value.encode()) > ID_LIMIT:
+            raise Rejected("id_too_long", f"{len(value.encode())} bytes; the limit is {ID_LIMIT}")
+        if not value.isprintable():
             raise Rejected("bad_id", "an id holds control characters")
-        return profile
+        if kind == USER and reserved(value):
+            raise Rejected(
+                "reserved_id", f"a userId must not begin with {value.partition(':')[0]}:, see docs/identity.md"
+            )
+        return name_of(kind, value)
     raise Rejected("missing_id", "neither userId nor anonymousId names anybody")
 
 

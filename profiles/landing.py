@@ -13,6 +13,7 @@ from profiles.clock import Millis
 from profiles.dialects import cloudevents
 from profiles.dialects.parcel import Ready
 from profiles.errors import Rejected
+from profiles.identity.claims import Blind
 from profiles.intake import Event, Intake
 from profiles.settings import Settings
 
@@ -26,9 +27,9 @@ class Landing:
         self._intake = intake
 
     @classmethod
-    def of(cls, settings: Settings, *, seals: bool = False) -> Self:
+    def of(cls, settings: Settings, *, seals: bool = False, blind: Blind | None = None) -> Self:
         """As the settings of the shop say."""
-        return cls(Intake.of(settings, seals=seals))
+        return cls(Intake.of(settings, seals=seals, blind=blind))
 
     def read(self, raw: bytes, received: Millis, headers: Headers = ()) -> Event:
         """Understand one record that reached Kafka at ``received``.

@@ -16,6 +16,7 @@ import numpy as np
 from profiles.clock import NEVER, Int64s
 from profiles.codec import from_blobs
 from profiles.errors import LayoutError
+from profiles.identity.names import owner_and_part
 from profiles.inputs import COLUMNS, Batch, Bools, Work, table_of
 from profiles.layout import Layout
 from profiles.packing import matrix, packed
@@ -86,7 +87,9 @@ def offset_of(batch: Batch, event: int) -> int:
 
 def events_of(batch: Batch, profiles: frozenset[str]) -> list[int]:
     """The events of some customers."""
-    rows = [row for row, profile in enumerate(batch.profiles) if profile in profiles]
+    rows = [
+        row for row, label in enumerate(batch.profiles) if label in profiles or owner_and_part(label)[0] in profiles
+    ]
     return np.flatnonzero(np.isin(table_of(batch)[:, _C["who"]], rows)).tolist()
 
 

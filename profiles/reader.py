@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import msgspec
@@ -20,6 +20,8 @@ from profiles.codec import from_blobs
 from profiles.errors import MienError
 from profiles.features import FEATURES
 from profiles.forecast import Forecast, forecast
+from profiles.identity.names import ANONYMOUS, USER, kind_of, name_of
+from profiles.identity.node import Node, node_of
 from profiles.kernels.horizon import offset_at
 from profiles.kernels.rings import MONTH
 from profiles.layout import TABLES
@@ -47,7 +49,7 @@ from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
 from profiles.timeline import Note, decode, rules_of
-from profiles.view import Look, Outlook, ProfileView, Text, cart_of, carted, codes_in, interests_of, view
+from profiles.view import Look, Outlook, ProfileView, Text, cart_of, carted, codes_in, identity_of, interests_of, view
 from profiles.voice import Voice, heard
 
 CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
@@ -128,6 +130,8 @@ class Found:
     lag: int
     rules: int
     cuts: int
+    node: Node | None = None  #: if the customer has more ids than this one
+    asked: str = ""  #: the id that was asked for, if it is not the customer's name
 
     @property
     def version(self) -> int:
@@ -163,7 +167,12 @@ class Reader:
 
     async def find(self, profile: str) -> Found | None:
         """One customer, or None if nothing was ever heard of them; ``view`` puts what was found into words."""
-        return (await self._find([profile])).get(profile)
+        found = (await self._find([profile])).get(profile)
+        if found is None and kind_of(profile) == USER:
+            name = name_of(ANONYMOUS, profile)
+            found = (await self._find([name])).get(name)
+            return found and replace(found, asked=profile)
+        return found
 
     async def view(self, found: Found) -> ProfileView:
         """What was found, in words."""
@@ -175,7 +184,12 @@ class Reader:
             if len(self._outlooks) > OUTLOOKS_KEPT:
                 self._outlooks.popitem(last=False)
         await self._learn([row])
-        return view(found.profile, row, traits(found.side), found.now, found.lag, look, ahead)
+        shown = view(found.profile, row, traits(found.side), found.now, found.lag, look, ahead)
+        return (
+            shown
+            if found.node is None
+            else msgspec.structs.replace(shown, asked=found.asked or None, identity=identity_of(found.node))
+        )
 
     async def profile(self, profile: str) -> ProfileView | None:
         """One customer in words, or None if nothing was ever heard of them."""
@@ -192,12 +206,18 @@ class Reader:
     async def versions(self, profiles: Sequence[str]) -> list[int | None]:
         """Only how often each has been decided: one round trip per bucket, made for watching."""
         found: dict[str, int | None] = {}
+        moved: list[str] = []
         by_bucket = self._by_bucket(profiles)
         fetched = await abreast(self._load, by_bucket.items())
         for mine, blobs in zip(by_bucket.values(), fetched, strict=True):
             rows = from_blobs(blobs, self._worlds.layouts)
             for profile, blob, row in zip(mine, blobs, rows, strict=True):
                 found[profile] = int(row[TABLES.version]) if blob else None
+                if (node := node_of(blob)) and node.into:
+                    moved.append(profile)
+        if moved:
+            there = await self._find(moved)
+            found |= {name: one.version if (one := there.get(name)) else None for name in moved}
         return [found[profile] for profile in profiles]
 
     async def churn_model(self) -> Params | None:
@@ -350,7 +370,20 @@ class Reader:
         return await self._store.load(*some)
 
     async def _find(self, profiles: Sequence[str]) -> dict[str, Found]:
-        """Those that exist; the checkpoints of their buckets are brought up to date on the way."""
+        """The customers who have these ids; the checkpoints of their buckets are brought up to date on the way."""
+        found = await self._stored(profiles)
+        moved = {asked: one.node.into for asked, one in found.items() if one.node and one.node.into}
+        while moved:  # ids lead to smaller ones, so it ends
+            there = await self._stored([*moved.values()])
+            found |= {asked: replace(there[name], asked=asked) for asked, name in moved.items() if name in there}
+            moved = {
+                asked: one.node.into
+                for asked in moved
+                if (one := there.get(moved[asked])) and one.node and one.node.into
+            }
+        return {asked: one for asked, one in found.items() if one.version and not (one.node and one.node.into)}
+
+    async def _stored(self, profiles: Sequence[str]) -> dict[str, Found]:
         by_bucket, now = self._by_bucket(profiles), self._clock()
         stored = await self._reads.fetch(by_bucket, [bucket for bucket in by_bucket if not self._is_fresh(bucket, now)])
         self._checkpoints.update((bucket, (now, checkpoint)) for bucket, checkpoint in stored.checkpoints.items())
@@ -366,7 +399,7 @@ class Reader:
     def _found(self, profile: str, blob: bytes, side: bytes | None, checkpoint: Checkpoint) -> Found:
         row: Int64s = from_blobs([blob], self._worlds.layouts)[0]
         now = max(self._now(checkpoint), row.item(TABLES.as_of))
-        return Found(profile, row, side, now, _lag(checkpoint), checkpoint.rules, checkpoint.cuts)
+        return Found(profile, row, side, now, _lag(checkpoint), checkpoint.rules, checkpoint.cuts, node_of(blob))
 
     def _is_fresh(self, bucket: int, now: int) -> bool:
         at, checkpoint = self._checkpoints.get(bucket, (0, Checkpoint()))

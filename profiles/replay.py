@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from profiles.clock import MINUTE, NEVER, Millis
+from profiles.identity.names import VIA
 from profiles.inputs import Batch, offsets_and_times
 
 ARRIVED = 5 * MINUTE  #: a replay this close to the wall clock has reached the present
@@ -44,7 +45,8 @@ class Waiting:
 
     def add(self, offset: int, batch: Batch) -> None:
         source = f"{batch.topic}/{batch.partition}"
-        self.clocks[source] = max(self.clocks.get(source, 0), batch.clock)
+        if VIA not in batch.topic:  # what another bucket sends on says nothing of how far a source is
+            self.clocks[source] = max(self.clocks.get(source, 0), batch.clock)
         self.batches.append((offset, batch))
 
     def watermark(self, wall: Millis) -> Millis | None:

@@ -46,6 +46,15 @@ class Settings(BaseModel):
         28, ge=7, le=364, multiple_of=7, description="Lost means: no order for so many days; whole weeks."
     )
 
+    ids_per_customer: int = Field(
+        1000, ge=2, description="At most so many ids are one customer; more look like a fault."
+    )
+    one_to_one: Names = Field(
+        ("user", "crm", "unionid"),
+        description="Kinds of ids of which a customer has one: events that show two do not join them.",
+    )
+    blocked_ids: Names = Field((), description="More ids, phones and e-mails that are nobody's, comma separated.")
+
     faults_per_minute: int = Field(
         20, ge=0, description="More events than this that cannot be handled stop a worker; 0: any number."
     )
@@ -88,7 +97,7 @@ class Settings(BaseModel):
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or for machines.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Worker metrics for Prometheus; 0 turns them off.")
 
-    @field_validator("event_topics", "history_topics", "webhook_urls", mode="before")
+    @field_validator("event_topics", "history_topics", "webhook_urls", "one_to_one", "blocked_ids", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

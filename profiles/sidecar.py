@@ -69,5 +69,17 @@ def _worth(item: tuple[str, tuple[int, Value]]) -> tuple[bool, int, str]:
     return not name.startswith(PREFIX), -time, name
 
 
+def merged(blob: bytes | None, other: bytes | None) -> bytes | None:
+    """Two sidecars of one customer as one.
+
+    >>> a, b = patched(None, [(5, (("city", "北京"), ("kids", 2)))]), patched(None, [(9, (("city", "上海"),))])
+    >>> merged(a, b) == merged(b, a), traits(merged(a, b)), merged(None, None)
+    (True, {'city': '上海', 'kids': 2}, None)
+    """
+    if not blob or not other:
+        return blob or other
+    return patched(blob, [(time, ((name, value),)) for name, (time, value) in read(other).items()])
+
+
 def _rank(time: int, value: Value) -> tuple[int, str, str]:
     return time, str(value), type(value).__name__

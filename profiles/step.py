@@ -8,7 +8,7 @@ Knows: rows, rules, messages.  Must not know: Kafka, Redis, the time of day (``c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isnan
@@ -17,17 +17,19 @@ from typing import Final
 import numpy as np
 
 from profiles import census, timeline
-from profiles.clock import Int64s
+from profiles.clock import WEEK, Int64s, Millis
 from profiles.codec import from_blobs, to_blobs
 from profiles.features import CUT_FEATURES, INDEX
 from profiles.grams import pack
+from profiles.identity.family import Held, rest
+from profiles.identity.node import encode_part, stored
 from profiles.inputs import Work
 from profiles.kernels.advance import World, advance, elapse, renew
 from profiles.kernels.census import MOST
 from profiles.kernels.decide import Bools, Changes, Rules
 from profiles.kernels.derive import Floats
 from profiles.kinds import Kind
-from profiles.layout import TABLES, Layout
+from profiles.layout import LADDERS, TABLES, Layout
 from profiles.lessons import Lessons
 from profiles.models.churn_inputs import COLUMNS, RAW
 from profiles.models.params import Params
@@ -50,6 +52,7 @@ MOMENTS: Final = frozenset(
 )  #: kinds that a timeline tells
 
 REASONS: Final = 3  #: most of an alert
+NOBODYS: Final = -1  #: rules by which nobody was ever decided
 
 BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event itself, what it changed
 
@@ -68,6 +71,7 @@ class Rows:
     profiles: Sequence[str]
     state: Int64s
     sidecars: dict[str, bytes | None] = field(default_factory=dict)
+    held: Mapping[str, Held] = field(default_factory=dict)  #: those that are not alone: their rows are in ``state``
 
     @classmethod
     def of(cls, profiles: Sequence[str], blobs: Sequence[bytes | None], older: dict[int, Layout]) -> Rows:
@@ -101,6 +105,7 @@ class Step:
         self.seq = seq
         self.applied = 0
         self.duplicates = 0
+        self.forwarded = 0  #: events that are somebody else's to count
 
     def events(self, work: Work, origin: Origin) -> None:
         """Apply the events of ``work``; what falls due before them is decided first."""
@@ -131,6 +136,26 @@ class Step:
         """Ask new rules about rows that older rules decided; what changes is told as ``reconcile``."""
         self._quietly(renew, at, "reconcile")
 
+    def joined(self, at: Millis) -> None:
+        """Whoever retired leaves everything; whoever got or gave facts is decided anew.  Told as ``merge``."""
+        for r, name in enumerate(self._rows.profiles):
+            row, held = self._rows.state[r], self._rows.held[name]
+            if held.left:
+                self._leave(r, max(at, row.item(TABLES.as_of)))
+                rest(row)
+            if held.retired:
+                row[TABLES.rules] = self._world.version  # nobody is to be asked about it
+            elif held.decide and row[: TABLES.facts].any():
+                row[TABLES.version], row[TABLES.rules] = max(row[TABLES.version], 1), NOBODYS
+                if row[TABLES.snapshot] == 0:
+                    row[TABLES.snapshot] = (at // WEEK + 1) * WEEK + code_of(name) % WEEK
+        self._quietly(renew, np.full(len(self._rows.state), at, np.int64), "merge")
+
+    def send(self, topic: str, key: bytes, value: bytes) -> None:
+        """Something else that has to leave with this commit."""
+        self.seq += 1
+        self._messages.append(Message(topic, key, value))
+
     def _quietly(self, kernel: Callable[..., int], moments: Int64s, origin: Origin) -> None:
         start = 0
         while start < len(self._rows.state):
@@ -139,24 +164,65 @@ class Step:
 
     def commit(self, expect: int, fields: dict[str, int] | None = None) -> Commit:
         """Everything that changed, as one commit based on checkpoint version ``expect``."""
-        touched = np.flatnonzero(self._rows.state[:, TABLES.version] != self._versions)
+        held = self._rows.held
+        changed: Bools = self._rows.state[:, TABLES.version] != self._versions
+        if held:
+            changed |= [name in held and held[name].changed for name in self._rows.profiles]
+        touched = np.flatnonzero(changed)
         blobs = to_blobs(self._rows.state, touched)
         before, after = self._dues[touched].tolist(), self._rows.state[touched, TABLES.due].tolist()
         dues = [new if new != old else None for old, new in zip(before, after, strict=True)]
         names = [self._rows.profiles[i] for i in touched.tolist()]
+        if held:
+            dues = [None if name in held and held[name].retired else due for name, due in zip(names, dues, strict=True)]
+            blobs = [stored(held[name].node, blob) if name in held else blob
+                     for name, blob in zip(names, blobs, strict=True)]  # fmt: skip
         self._timeline.sort(key=lambda note: note[0])
         return Commit(
             bucket=self._bucket,
             expect=expect,
             entries=[Entry(*each) for each in zip(names, blobs, dues, strict=True)],
-            sidecars=[(profile, self._patched(profile)) for profile in self._patches],
+            sidecars=[(profile, self._patched(profile)) for profile in self._patches]
+            + [(name, one.side or b"") for name, one in held.items() if one.new_side],
+            parts=[(name, part, encode_part(one.parts[part])) for name, one in held.items() for part in one.new_parts],
+            left=[name for name, one in held.items() if one.left],
             held=self._held,
             counts={name: n for name, n in self._counts.items() if n} | census.named(self._census),
             timeline=[(profile, note) for _, profile, note in self._timeline],
             messages=self._messages,
             seq=self.seq,
             set={"seq": self.seq, **(fields or {})},
-            add={name: n for name, n in (("applied", self.applied), ("duplicates", self.duplicates)) if n},
+            add={name: n for name, n in self._sums() if n},
+        )
+
+    def _leave(self, r: int, at: Millis) -> None:
+        """Out of all tags and off all ladders: that id does not stand for a customer any more."""
+        profile, row, book = self._rows.profiles[r], self._standing(r), self._book
+        tier, stage = book.rung("tier", row), book.rung("stage", row)
+        for tag in book.held(row):
+            self._held.append((tag, profile, False))
+            self._counts[f"tag:{tag}"] -= 1
+            self.seq += 1
+            left = Transition(
+                self._bucket, self.seq, profile, "tag", tag, "left", at, max(self._clock, at), "merge", book.version,
+                tier=tier, stage=stage,
+            )  # fmt: skip
+            encoded = encode(left)
+            self._messages.append(Message(TRANSITIONS, profile.encode(), encoded))
+            self._timeline.append(((self._lived, BEFORE), profile, timeline.encode(left, book.words) or encoded))
+        for ladder in LADDERS:
+            if rung := book.rung(ladder, row):
+                self._counts[f"{ladder}:{rung}"] -= 1
+        row[TABLES.since :] = 0
+
+    def _sums(self) -> tuple[tuple[str, int], ...]:
+        held = self._rows.held.values()
+        return (
+            ("applied", self.applied),
+            ("duplicates", self.duplicates),
+            ("forwarded", self.forwarded),
+            ("joined", sum(one.left for one in held)),
+            ("refused", sum(one.refusals for one in held)),
         )
 
     def _patched(self, profile: str) -> bytes:

@@ -18,6 +18,7 @@ import numpy as np
 from profiles import measures as m
 from profiles.clock import DAY, Int64s
 from profiles.features import FEATURES, INDEX, Unit
+from profiles.identity.node import Node
 from profiles.kernels.advance import World, elapse
 from profiles.kernels.decide import Changes
 from profiles.kernels.derive import Floats, derive
@@ -134,6 +135,27 @@ class InterestView(msgspec.Struct, frozen=True, gc=False):
     weight: float
 
 
+class RefusedView(msgspec.Struct, frozen=True, gc=False):
+    """A claim about this customer that was not believed."""
+
+    other: str
+    reason: str
+    at: int  #: when it was claimed (ms)
+
+
+class IdentityView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """How many ids are this customer, and what was refused lately; which they are has a route of its own."""
+
+    ids: int
+    refused: tuple[RefusedView, ...] = ()
+
+
+def identity_of(node: Node) -> IdentityView:
+    """The head of a profile in words."""
+    refused = tuple(RefusedView(each.other, each.reason, each.at) for each in node.refused)
+    return IdentityView(node.card.weight, refused)
+
+
 class ProfileView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Everything Mien knows about one customer, at one moment, and how fresh it is."""
 
@@ -154,6 +176,8 @@ class ProfileView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     features: dict[str, float | str | None]
     interests: dict[str, tuple[InterestView, ...]]
     cart: tuple[str, ...]
+    asked: str | None = None  #: the id that was asked for, if it is another one of this customer
+    identity: IdentityView | None = None  #: if more than one id is known
 
 
 class Outlook(msgspec.Struct, frozen=True):

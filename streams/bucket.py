@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from profiles import inputs
 from profiles.clock import MINUTE, NEVER, SECOND, Clock, Zone
 from profiles.errors import LayoutError
+from profiles.identity.guards import Limits
+from profiles.identity.messages import Joining, Told
 from profiles.quarantine import parts_of
 from profiles.replay import Waiting, stream_time
 from streams.alone import Reach
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 SWEEP_LIMIT = 500
 QUIET = 5 * SECOND  #: a replay that brings nothing for so long, with nothing under way, has ended
 LONG_QUIET = 5 * MINUTE  #: so it has if nobody knows whether something is under way
+USUAL = Limits()
 NOTHING = inputs.Control("nothing", 0)  #: stands where a record could not be read: only its offset counts
 
 
@@ -68,11 +71,14 @@ class Bucket:
         aside: Aside | None = None,
         named: set[int] | None = None,
         blind: Callable[[str, str], str] | None = None,
+        buckets: int = 1,
+        limits: Limits = USUAL,
     ) -> None:
         """``replay``: follow the stream's time; ``sources`` is then the number of source partitions.
 
         ``named``: codes whose texts were written, for all buckets of a worker.
         ``blind`` hashes a customer's name, to know whose events may not be kept; without it there is nobody.
+        ``buckets``: how many there are; ``limits``: of ids that are one customer.
         Without ``aside`` a fault of ours is raised, with it what is to blame goes there and the rest goes on.
         """
         self.number = number
@@ -80,7 +86,7 @@ class Bucket:
         self._stand = Stand(number, store, worlds, clock, dropped=self._let_go, older=self.forget_names)
         self._store = store
         self._worlds = worlds
-        self._planner = Planner(number, store, worlds, zone)
+        self._planner = Planner(number, store, worlds, zone, limits, buckets)
         self._clock = clock
         self._replay = replay
         self._aside = aside
@@ -179,6 +185,8 @@ class Bucket:
         for offset, group in groups(fresh):
             if isinstance(group, inputs.Control | inputs.Erase):
                 done += await self._obey(offset, group, offset + 1)
+            elif isinstance(group, Joining):
+                done += await self._hear(offset, group.told, offset + 1)
             else:
                 done += await self._fold(self._gate.pass_on(group), offset + 1)
         return done
@@ -187,10 +195,13 @@ class Bucket:
         """Hold everything until all sources have passed its time (see ``profiles.replay``)."""
         done = Done()
         for offset, record in fresh:
+            held = self._waiting.batches
+            then = held[0][0] if held else offset + 1
             if isinstance(record, inputs.Control | inputs.Erase):
-                held = self._waiting.batches
-                done += await self._obey(offset, record, held[0][0] if held else offset + 1)
+                done += await self._obey(offset, record, then)
                 self._waiting.batches = self._gate.pass_on(self._waiting.batches)
+            elif isinstance(record, Joining):
+                done += await self._hear(offset, record.told, then)
             else:
                 self._waiting.add(*self._gate.pass_on([(offset, record)])[0])
             self._read = offset + 1
@@ -267,6 +278,26 @@ class Bucket:
         fields = begun(checkpoint, fields)
         step = await self._planner.nothing(checkpoint, self.now())
         await self._stand.commit(step.commit(checkpoint.version, fields=fields), checkpoint, fields)
+
+    async def _hear(self, offset: int, told: Sequence[Told], then: int) -> Done:
+        """Let nodes hear who is who; of messages that fail for a fault of ours each is tried alone."""
+        checkpoint = await self.open()
+        fields = begun(checkpoint, {"next": then, "rules": checkpoint.rules})
+        try:
+            step = await self._planner.told(checkpoint, told, self.now(), self.told())
+            commit = step.commit(checkpoint.version, fields=fields)
+        except Exception as error:
+            if self._aside is None or not ours(error):
+                raise
+            if len(told) > 1:
+                done = Done()
+                for i, each in enumerate(told, 1):
+                    done += await self._hear(offset, [each], then if i == len(told) else checkpoint.next)
+                return done
+            await self._aside.set_aside([unreadable(self.number, offset, inputs.encode(Joining(tuple(told))), error)])
+            commit = (await self._planner.nothing(checkpoint, self.now())).commit(checkpoint.version, fields=fields)
+        await self._stand.commit(commit, checkpoint, fields)
+        return Done(transitions=commit.seq - checkpoint.seq, messages=commit.seq > checkpoint.seq)
 
     async def _fold(
         self, placed: list[Placed], then: int | None, until: int | None = None, clocks_too: bool = True

@@ -30,6 +30,8 @@ sources = typer.Typer(no_args_is_help=True, help="Check how files and other sour
 app.add_typer(sources, name="sources")
 models = typer.Typer(no_args_is_help=True, help="What was learned: versions of the churn model, and which one serves.")
 app.add_typer(keys, name="keys")
+identity = typer.Typer(no_args_is_help=True, help="Who is behind a customer: show, take apart, put together.")
+app.add_typer(identity, name="identity")
 app.add_typer(models, name="models")
 vault = typer.Typer(no_args_is_help=True, help="Keys that personal data is sealed with.")
 audit = typer.Typer(no_args_is_help=True, help="Who looked at personal data, or changed what may be kept.")
@@ -79,6 +81,14 @@ Sources = Annotated[
 ]
 Since = Annotated[str, typer.Option(help="Only since: 24h, 7d, 2026-11-01, 2026-11-01T09:30.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Objects instead of a table.")]
+PARTING = """\
+Both sides then hold what they would if they had never met: counts and sums to the byte, tags decided anew, nothing sent.
+An id leaves with all ids that came through it. Events do not join the two again; `mien identity link` does.
+
+  mien identity show anon:d7f3
+  mien identity unmerge anon:d7f3 --from u-1001
+"""
+
 Once = Annotated[bool, typer.Option("--once", help="Replay, measure, print the summary and end.")]
 Port = Annotated[int, typer.Option("--port", help="Port of the API; another free one is taken if it is busy.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=16, help="Worker processes.")]
@@ -346,6 +356,37 @@ def keys_revoke(key: Annotated[str, typer.Argument(help="The key's id, as `mien 
     from streams.commands.keys import revoke
 
     raise typer.Exit(revoke(key))
+
+
+Id = Annotated[str, typer.Argument(help="A userId, an anonymousId, or a name like `mien identity show` has it.")]
+
+
+@identity.command("show")
+def identity_show(
+    of: Id, json: Annotated[bool, typer.Option("--json", help="One object instead of a table.")] = False
+) -> None:
+    """Show all ids of the customer who has this one: who joined whom and when, and what was not believed and why."""
+    from streams.commands.identity import show
+
+    raise typer.Exit(show(of, as_json=json))
+
+
+@identity.command("unmerge", epilog=PARTING)
+def identity_unmerge(
+    of: Id, root: Annotated[str, typer.Option("--from", help="The customer it is to leave, as `show` names them.")]
+) -> None:
+    """Take an id, and what came through it, out of a customer."""
+    from streams.commands.identity import unmerge
+
+    raise typer.Exit(unmerge(of, root))
+
+
+@identity.command("link")
+def identity_link(one: Id, other: Id) -> None:
+    """Say that two ids are one customer. Believed even where an event that shows both is not, up to the limit of ids."""
+    from streams.commands.identity import link
+
+    raise typer.Exit(link(one, other))
 
 
 @models.command("list")

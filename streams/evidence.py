@@ -9,6 +9,7 @@ there by the time it is read.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -24,18 +25,20 @@ from profiles.errors import LayoutError
 from profiles.intake import Intake, exponent_of
 from profiles.landing import Landing
 from profiles.settings import Settings
-from profiles.stable import code_of
+from profiles.stable import bucket_of, code_of
 from profiles.store import keys
+from profiles.store.base import Checkpoint
 from profiles.store.client import connect
 from profiles.store.desk import Desk as DeskStore
 from profiles.store.desk_reads import MOST, DeskReads
 from profiles.store.desk_rows import LedgerLine
-from profiles.store.pins import Pin, Pins
+from profiles.store.pins import Pin, Pins, Stored
 from profiles.store.redis import RedisStore
 from profiles.store.registry import MetaMismatch, Registry
 from profiles.store.worlds import CUTS, Worlds
 from profiles.verify.alerts import AlertJudge, Desk
 from profiles.verify.bucket import BucketJudge
+from profiles.verify.families import Families, named
 from profiles.verify.files import Lines, matched
 from profiles.verify.history import Message, Rulers, read_message
 from profiles.verify.letters import SET_ASIDE, Letter, letters
@@ -43,12 +46,13 @@ from profiles.verify.log import BucketLog, Inputs, Logged
 from profiles.verify.position import position
 from profiles.verify.report import Report
 from profiles.verify.source import Partition, Record, Sources, handed_on
-from profiles.verify.told import Told, gaps
+from profiles.verify.told import Told, gaps, missing
 from profiles.wire import Lesson, Transition
 from streams.lookback import Lookback, Topics
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS, SAMPLES, TRANSITIONS, event_topics
 
 CHUNK = 200  #: customers of one pin
+LOOKS, PAUSE = 8, 0.5  #: how often, and after how many seconds, it is asked again whether anything is under way
 NAMES = 2000  #: codes asked for at a time
 
 
@@ -83,6 +87,8 @@ class Verification:
         self._zone = zone(settings.timezone)
         self._rulers: dict[tuple[int, int], Rulers] = {}
         self._heard = Heard()
+        self._joined: dict[int, BucketLog] = {}  #: logs in which ids are joined
+        self._untold: set[tuple[int, int]] = set()  #: numbers under which nothing was said to learners and alerts
         self.report = Report()
 
     async def run(self) -> Report:
@@ -102,6 +108,7 @@ class Verification:
                 raw = self._lines() if self._asked.files else self._sources()
                 for bucket in self._progress.track(range(self._settings.buckets), description="buckets"):
                     await self._bucket(bucket, raw)
+                await self._families()
                 self._letters(raw)
                 await self._alerts()
         finally:
@@ -201,7 +208,9 @@ class Verification:
         await self._learn_rulers(*judge.versions(pins))
         await self._names(log, min(pin.checkpoint.next for pin in pins))
         self._recounting(judge, beside, names)
-        gaps(told, latest, whole, self.report)
+        self._untold |= {(bucket, number) for number in gaps(told, latest, whole, self.report)}
+        if log.joinings:
+            self._joined[bucket] = log
         self._unreadable(log, pins)
         for pin in pins:
             judge.judge(pin)
@@ -261,6 +270,41 @@ class Verification:
                     self.report.differs("name", f"bucket {log.bucket}", f"code {code}", stored, fresh[code])
         self._heard.names |= fresh
         self.report.compared["names behind codes"] += len(fresh)
+
+    async def _families(self) -> None:
+        """Customers behind several ids, once nothing about them is under way."""
+        names, stored, checkpoints, quiet = set[str](), dict[str, Stored](), dict[int, Checkpoint](), not self._joined
+        for _ in range(LOOKS):
+            if quiet:
+                break
+            for log in self._joined.values():
+                self._read_log(log)
+            names = named(joining for log in self._joined.values() for _, joining in log.joinings)
+            quiet = True
+            for bucket, log in self._joined.items():
+                own = sorted(name for name in names if bucket_of(name, self._settings.buckets) == bucket)
+                pins = [await self._pin(bucket, own[at:to]) for at, to in _cuts(len(own))]
+                stored |= {name: one for pin in pins for name, one in pin.customers.items()}
+                checkpoints[bucket] = pins[-1].checkpoint
+                end = self._topics.look.edges(PROFILE_INPUTS, bucket)[1]
+                still = len({pin.checkpoint.version for pin in pins}) == 1 and not pins[-1].outbox
+                quiet &= still and checkpoints[bucket].next == end == log.end
+            if not quiet:
+                await asyncio.sleep(PAUSE)
+        said = {number for log in self._joined.values() for number in log.said}
+        if quiet:
+            missing(self._untold - said, self.report)
+        self.report.left_out["numbers of messages between buckets that are under way"] += (
+            0 if quiet else len(self._untold - said)
+        )
+        if not quiet or self._asked.profiles:
+            self.report.left_out["ids that are joined, while messages between them are under way"] += len(names)
+        elif self._joined:
+            aside = frozenset((f"{each.topic}/{each.partition}", each.offset)
+                              for each in self._heard.letters if each.reason in SET_ASIDE)  # fmt: skip
+            Families(
+                self._joined, stored, checkpoints, self._layouts, aside, self._settings.buckets, self.report
+            ).judge()
 
     # --- topics of ours ---
 

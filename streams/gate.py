@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from profiles import inputs, quarantine
+from profiles.identity.names import owner_and_part
 from profiles.store.vault import CUSTOMER
 from streams import metrics
 
@@ -59,5 +60,7 @@ class Gate:
         metrics.SUPPRESSED.inc(len(events))
         return quarantine.without(batch, events)
 
-    def _is_shut(self, name: str) -> bool:
-        return self._blind is not None and self._shut is not None and self._blind(CUSTOMER, name) in self._shut
+    def _is_shut(self, label: str) -> bool:
+        if self._blind is None or self._shut is None:
+            return False
+        return any(self._blind(CUSTOMER, name) in self._shut for name in owner_and_part(label) if name)

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from profiles import inputs
+from profiles.identity.messages import Joining
 from streams.sift import Placed
 
 Order = inputs.Control | inputs.Erase  #: a record that is no events
 COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
+TOLD_LIMIT = 500  #: most messages about who is who of one commit
 
 
 class Done(Struct, frozen=True):
@@ -40,19 +42,38 @@ def _origin(record: inputs.Record) -> str:
     return record.origin if isinstance(record, inputs.Batch) else ""
 
 
-def groups(records: Sequence[tuple[int, inputs.Record]]) -> Iterator[tuple[int, list[Placed] | Order]]:
-    """Runs of batches small enough for one commit, and orders alone, each with its last offset."""
+def groups(
+    records: Sequence[tuple[int, inputs.Record]],
+) -> Iterator[tuple[int, list[Placed] | Joining | Order]]:
+    """Runs of batches and of messages small enough for one commit, and orders alone, each with its last offset."""
     run: list[Placed] = []
+    told: list[tuple[int, Joining]] = []
     size = 0
     for offset, record in records:
-        more = len(record.profiles) if isinstance(record, inputs.Batch) else COMMIT_LIMIT + 1
-        if run and (size + more > COMMIT_LIMIT or _origin(record) != run[-1][1].origin):
-            yield run[-1][0], run
-            run, size = [], 0
+        more = _size(record)
+        same = run[-1][1].origin == _origin(record) if run else isinstance(record, Joining)
+        if (run or told) and (size + more > COMMIT_LIMIT or not same):
+            yield _whole(run, told)
+            run, told, size = [], [], 0
         if isinstance(record, inputs.Control | inputs.Erase):
             yield offset, record
+            continue
+        if isinstance(record, Joining):
+            told.append((offset, record))
         else:
             run.append((offset, record))
-            size += more
+        size += more
+    if run or told:
+        yield _whole(run, told)
+
+
+def _size(record: inputs.Record) -> int:
+    if isinstance(record, Joining):
+        return len(record.told) * COMMIT_LIMIT // TOLD_LIMIT
+    return len(record.profiles) if isinstance(record, inputs.Batch) else COMMIT_LIMIT + 1
+
+
+def _whole(run: list[Placed], told: list[tuple[int, Joining]]) -> tuple[int, list[Placed] | Joining]:
     if run:
-        yield run[-1][0], run
+        return run[-1][0], run
+    return told[-1][0], Joining(tuple(each for _, record in told for each in record.told))

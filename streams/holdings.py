@@ -21,7 +21,7 @@ from streams import metrics
 from streams.bucket import Bucket
 from streams.group import begins
 from streams.overlooked import Overlooked, Partition
-from streams.parts import Parts
+from streams.parts import Parts, limits
 from streams.patience import Patience
 from streams.topics import PROFILE_INPUTS, SAMPLES, TRANSITIONS
 from streams.watchdog import Watchdog
@@ -104,6 +104,8 @@ class Holdings:
             aside=parts.aside,
             named=self._named,
             blind=parts.vault.blind,
+            buckets=self._settings.buckets,
+            limits=limits(self._settings),
         )
 
     async def places(self, buckets: Sequence[Bucket]) -> dict[int, int]:

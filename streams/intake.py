@@ -10,12 +10,13 @@ perhaps cut differently; the update side knows by source offset what it has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from profiles import inputs
 from profiles.errors import Rejected
+from profiles.identity.messages import Joining, Link
 from profiles.intake import Event
 from profiles.landing import Landing, carried
 from profiles.replay import ARRIVED
@@ -30,6 +31,7 @@ from streams.sift import FAULT, Aside, Poison, said
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS, matching
 
 STRETCH = 1000  #: most events of one record of profile-inputs
+REMEMBERED = 100_000  #: claims
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Read:
     private: list[Private] = field(default_factory=list)
     suppressed: int = 0
     became: list[Event | str] = field(default_factory=list)  #: of each record: its event, or why there is none
+    links: dict[int, dict[tuple[str, str, bool], Link]] = field(default_factory=dict)  #: by bucket
     clock: int = 0
     received: int = 0
 
@@ -79,6 +82,7 @@ class IntakeHop:
         self._suppressed = suppressed
         self._quality = quality
         self._clocks: dict[tuple[str, int], int] = {}
+        self._lately = Lately()
 
     def read(self, records: Sequence[Any], *, carefully: bool = False) -> Read:
         """Understand records of one source partition; what cannot be used is set apart with its reason.
@@ -115,6 +119,11 @@ class IntakeHop:
             draft.add(event, record.offset)
             if event.private:
                 out.private.append(Private(draft, len(draft) - 1, event.profile, event.private))
+            for claim in event.claims:
+                if claim not in self._lately:
+                    to = bucket_of(claim.small, self._buckets)
+                    link = Link(claim.small, claim.large, event.time, claim.explicit)
+                    out.links.setdefault(to, {}).setdefault(claim, link)
         self._clocks[topic, partition] = out.clock
         return out
 
@@ -133,6 +142,8 @@ class IntakeHop:
             if self._quality is not None:
                 self._quality.count(stretch, read.became)
             dead += [letter for letter, _ in read.dead]
+            for links in read.links.values():
+                self._lately.add(links)
         return dead
 
     async def _packed(self, stretch: Sequence[Any]) -> tuple[Read, dict[int, bytes]]:
@@ -169,12 +180,34 @@ class IntakeHop:
                 for letter, raw in read.dead
             ),
             *(self._sender.send_and_wait(PROFILE_INPUTS, value, partition=bucket) for bucket, value in values.items()),
+            *(
+                self._sender.send_and_wait(
+                    PROFILE_INPUTS, inputs.encode(Joining(tuple(some.values()))), partition=bucket
+                )
+                for bucket, some in read.links.items()
+            ),
         ]
 
 
 def _letter(record: Any, reason: str, detail: str) -> DeadLetter:
     about = carried(record.headers or ())
     return DeadLetter(record.topic, record.partition, record.offset, reason, detail, record.timestamp, about)
+
+
+class Lately:
+    """Claims that were sent not long ago: sending one again is right, and work for nothing."""
+
+    def __init__(self) -> None:
+        self._known: tuple[set[object], set[object]] = set(), set()
+
+    def __contains__(self, claim: object) -> bool:
+        return any(claim in some for some in self._known)
+
+    def add(self, claims: Iterable[object]) -> None:
+        """Remember them; of the older half the rest is forgotten."""
+        self._known[0].update(claims)
+        if len(self._known[0]) > REMEMBERED:
+            self._known = set(), self._known[0]
 
 
 def _alone(event: Event, offset: int) -> bytes:

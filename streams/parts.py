@@ -13,7 +13,10 @@ import httpx2
 from aiokafka import AIOKafkaProducer
 
 from profiles.clock import Clock
+from profiles.errors import MienError
 from profiles.features import FEATURES
+from profiles.identity.guards import Limits
+from profiles.identity.names import KINDS
 from profiles.landing import Landing
 from profiles.settings import Settings
 from profiles.store import keys
@@ -102,7 +105,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         store=store,
         worlds=worlds,
         hop=IntakeHop(
-            Landing.of(settings, seals=vault.seals),
+            Landing.of(settings, seals=vault.seals, blind=vault.blind),
             settings.buckets,
             producer,
             aside,
@@ -127,6 +130,17 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
         sources=sum([len(await producer.partitions_for(topic)) for topic in topics]),
         alerting_by=alerting_by,
     )
+
+
+def limits(settings: Settings) -> Limits:
+    """What a customer's ids are held to.
+
+    Raises:
+        MienError: MIEN_ONE_TO_ONE names a kind that there is not.
+    """
+    if unknown := set(settings.one_to_one) - set(KINDS):
+        raise MienError(f"MIEN_ONE_TO_ONE: no kind of ids is called {sorted(unknown)}; there are {', '.join(KINDS)}")
+    return Limits(settings.ids_per_customer, settings.one_to_one)
 
 
 async def _desk(

@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 
+from profiles.identity.names import source_of
 from profiles.settings import Settings
 from profiles.stable import code_of
 from profiles.store.base import Checkpoint
@@ -175,4 +176,4 @@ def _restarted(source: str, at: int, seen: Logs, another: Callable[[str], bool])
 
 def _partition(source: str) -> Partition:
     topic, _, partition = source.rpartition("/")
-    return topic, int(partition)
+    return source_of(topic), int(partition)  # also of what another bucket sent on: it is about that topic too

@@ -13,17 +13,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec import structs
 
 from profiles import inputs
 from profiles.clock import Millis, Zone
+from profiles.codec import HEAD
 from profiles.erasure import place, told
+from profiles.identity.guards import Limits
+from profiles.identity.names import PART, owner_and_part
 from profiles.layout import LADDERS, TABLES
 from profiles.quarantine import Damaged, check, read_rows
 from profiles.step import TRANSITIONS, Rows, Step
 from profiles.store.base import Commit, Erasure, Message
+from profiles.topics import PROFILE_INPUTS
 from profiles.wire import encode
+from streams.joining import Joiner, Said
 
 if TYPE_CHECKING:
+    from profiles.identity.messages import Told
     from profiles.rules import RuleBook
     from profiles.store.base import Checkpoint, ProfileStore
     from profiles.store.worlds import Worlds
@@ -34,11 +41,14 @@ NOBODY = Rows([], np.zeros((0, TABLES.size), np.int64))
 class Planner:
     """Makes steps for one bucket.  Every call may raise ``StoreDown``, and ``Damaged`` for profiles it cannot read."""
 
-    def __init__(self, number: int, store: ProfileStore, worlds: Worlds, zone: Zone) -> None:
+    def __init__(
+        self, number: int, store: ProfileStore, worlds: Worlds, zone: Zone, limits: Limits, buckets: int
+    ) -> None:
         self._number = number
         self._store = store
         self._worlds = worlds
         self._zone = zone
+        self._joiner = Joiner(number, store, worlds, limits, buckets)
 
     async def nothing(self, at: Checkpoint, now: Millis) -> Step:
         """A step that touches nobody."""
@@ -50,15 +60,33 @@ class Planner:
         """Fold what is new in ``batches``, in a replay only up to ``until``; ``told`` is when it is told, if not later."""
         work = inputs.gather(batches, at.offsets, self._zone, until)
         check(work)
-        rows = await self._load(work.profiles)
-        if work.patches:
-            rows = replace(rows, sidecars=await self._sidecars(work))
+        owners = _owners(work.profiles)
+        rows = await self._load(owners)
+        live, said, forwarded = work, Said(), 0
+        dropped = 0  #: events that their id has counted already, since it is on its own again
+        if rows.held or owners is not work.profiles:
+            came, said = await self._joiner.through(at, batches, work, rows)
+            live, forwarded, dropped = came.live, came.passed, came.dropped
+        if live.patches:
+            rows = replace(rows, sidecars=await self._sidecars(live))
         step = await self._begin(at, rows, told)
+        step.forwarded, step.applied = forwarded, dropped
         history = any(batch.origin == "backfill" for batch in batches)
-        step.events(work, "backfill" if history else "live")
+        step.events(live, "backfill" if history else "live")
         if history and told:  # what silence did up to today is history as well
-            step.silence(np.full(len(work.profiles), told, np.int64), "backfill")
+            step.silence(np.full(len(owners), told, np.int64), "backfill")
+        _send(step, said)
         return work, step
+
+    async def told(self, at: Checkpoint, messages: Sequence[Told], now: Millis, told: Millis) -> Step:
+        """Let nodes hear these messages; whoever is somebody else by that is decided anew, as of ``now``."""
+        rows = await self._joiner.told(messages)
+        step = await self._begin(at, rows, told)
+        step.silence(np.where(rows.state[:, TABLES.due] > 0, now, 0), "sweep")
+        said = self._joiner.receive(rows.held, messages)
+        step.joined(now)
+        _send(step, said)
+        return step
 
     async def silence(self, at: Checkpoint, profiles: Sequence[str], now: Millis, told: Millis) -> Step:
         """Let these customers feel the silence until now, and tell it as of ``told``, or its own moment if later."""
@@ -109,7 +137,10 @@ class Planner:
 
     async def _load(self, profiles: Sequence[str]) -> Rows:
         blobs = await self._store.load(self._number, profiles)
-        return Rows(profiles, read_rows(profiles, blobs, self._worlds.layouts))
+        state = read_rows(profiles, blobs, self._worlds.layouts)
+        if any(blob is not None and blob.startswith(HEAD) for blob in blobs):
+            return Rows(profiles, state, held=self._joiner.heads(profiles, blobs, state))
+        return Rows(profiles, state)
 
     async def _sidecars(self, work: inputs.Work) -> dict[str, bytes | None]:
         """The traits in words of those who told some."""
@@ -120,3 +151,16 @@ class Planner:
         world = await self._worlds.world(at.rules, at.cuts)
         book, model = await self._worlds.book(at.rules), await self._worlds.model(at.cuts)
         return Step(self._number, rows, world, book, at.seq, now, model)
+
+
+def _owners(labels: list[str]) -> list[str]:
+    """Those whom labels speak of; the same list if they are names."""
+    if not any(PART in label for label in labels):
+        return labels
+    return list(dict.fromkeys(owner_and_part(label)[0] for label in labels))
+
+
+def _send(step: Step, said: Said) -> None:
+    for bucket, record in said:
+        numbered = structs.replace(record, seq=step.seq + 1)
+        step.send(PROFILE_INPUTS, str(bucket).encode(), inputs.encode(numbered))

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from profiles.identity.names import source_of
 from profiles.wire import KEPT_BYTES, headers
 from streams import metrics
 from streams.bell import Bell
@@ -113,7 +114,7 @@ class Quarantine:
         """What the app sent, if Kafka still has it; else what is left of it."""
         if poison.raw:
             return poison.value, "raw"
-        sent = await self._fetch(poison.letter.topic, poison.letter.partition, poison.letter.offset)
+        sent = await self._fetch(source_of(poison.letter.topic), poison.letter.partition, poison.letter.offset)
         return (poison.value, "packed") if sent is None else (sent, "raw")
 
 

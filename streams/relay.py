@@ -14,7 +14,7 @@ from typing import Any
 
 from profiles.store.base import Message, ProfileStore
 from streams.patience import Patience, surely
-from streams.topics import TRANSITIONS
+from streams.topics import PROFILE_INPUTS, TRANSITIONS
 
 GROUPS = 20  #: commits published between two looks at the outbox
 
@@ -61,7 +61,7 @@ class Relay:
         open_batches: dict[tuple[str, int], Any] = {}
         waiting: list[Awaitable[Any]] = []
         for message in messages:
-            lane = message.topic, bucket if message.topic == TRANSITIONS else 0
+            lane = message.topic, _partition(message, bucket)
             batch = open_batches.get(lane)
             if batch is None or batch.append(key=message.key, value=message.value, timestamp=None) is None:
                 if batch is not None:
@@ -76,3 +76,10 @@ class Relay:
         batch.close()
         sent: Awaitable[Any] = await self._producer.send_batch(batch, lane[0], partition=lane[1])
         return sent
+
+
+def _partition(message: Message, bucket: int) -> int:
+    """Where a message of a bucket goes: to the bucket that its key says, if it is for another one."""
+    if message.topic == PROFILE_INPUTS:
+        return int(message.key)
+    return bucket if message.topic == TRANSITIONS else 0

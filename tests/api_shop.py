@@ -16,6 +16,8 @@ from api.serve import server
 from profiles import erasure, inputs
 from profiles.alerts import AlertRule, Policy, Text, ask, decide
 from profiles.clock import DAY, Clock, iso, system_clock, zone
+from profiles.identity.messages import Joining, Link, Told
+from profiles.identity.names import order_of
 from profiles.intake import Intake
 from profiles.settings import Settings
 from profiles.stable import bucket_of
@@ -27,6 +29,7 @@ from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import Registry
 from profiles.store.vault import open_vault
 from profiles.store.worlds import Worlds
+from profiles.topics import PROFILE_INPUTS
 from profiles.vault.ring import parse
 from profiles.wire import Transition
 from streams.bucket import Bucket
@@ -67,6 +70,7 @@ class Shop:
                 zone(self.settings.timezone),
                 replay=False,
                 blind=self.vault.blind,
+                buckets=BUCKETS,
             )
             for number in range(BUCKETS)
         ]
@@ -135,6 +139,21 @@ class Shop:
     async def reopen(self, bucket: int) -> None:
         """What a worker does on a rebalance, or when it finds that the store is another."""
         await self._buckets[bucket].reopen()
+
+    def join(self, one: str, other: str) -> None:
+        """Two names are one customer, says somebody; all that follows from it is told until nothing does."""
+        small, large = sorted((one, other), key=order_of)
+        self.run(self._hear(Link(small, large, self.clock(), explicit=True)))
+
+    async def _hear(self, told: Told) -> None:
+        waiting = [(bucket_of(told.to, BUCKETS), inputs.encode(Joining((told,))))]
+        while waiting:
+            number, raw = waiting.pop(0)
+            bucket = self._buckets[number]
+            await bucket.apply([((await bucket.open()).next, raw)])
+            for seq, messages in await self.store.outbox(number, 1000):
+                waiting += [(int(each.key), each.value) for each in messages if each.topic == PROFILE_INPUTS]
+                await self.store.published(number, seq)
 
     def lapse(self, *profiles: str) -> None:
         """Each of these customers needs rescue: one alert each, in this order."""

@@ -151,7 +151,7 @@ def test_a_browser_sends_them_in_the_address_of_an_image() -> None:
     page = sensed(event="$pageview", properties={"$lib": "js"}, distinct_id="d-1")
     query = urlencode({"data": b64encode(packed(page)), "ext": "crc=1"})
     event = understood(sensors.read(Arrived(b"", query=query)))
-    assert (event.kind, event.channel, event.profile) == (Kind.VISIT, Channel.WEB, "d-1")
+    assert (event.kind, event.channel, event.profile) == (Kind.VISIT, Channel.WEB, "anon:d-1")
 
 
 def test_a_login_id_is_a_user_and_any_other_a_device() -> None:

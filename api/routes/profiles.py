@@ -18,7 +18,7 @@ from api.problems import Refusal, unknown
 from api.respond import body_of, matches, ok, unchanged
 from api.shapes import BatchGet, Profiles, Timeline
 from profiles.clock import MINUTE
-from profiles.intake import ID_LIMIT
+from profiles.identity.claims import ID_LIMIT
 from profiles.reader import Found, Reader
 from profiles.store.base import TIMELINE_KEPT
 from profiles.view import ProfileView
@@ -75,12 +75,8 @@ async def batch_get(request: Request) -> Response:
 )
 async def timeline(request: Request, profile: ProfileId, limit: Limit = TIMELINE_KEPT) -> Response:
     """Orders, refunds, reviews, contacts with service, and every tag entered or left with its reasons."""
-    name = profile_id(profile)
-    reader = await house_of(request).reader()
-    entries = await reader.timeline(name, limit)
-    if not entries and (await reader.versions([name]))[0] is None:
-        raise unknown("unknown_profile", "profile", name)
-    return ok(Timeline(name, entries))
+    reader, found = await customer(request, profile)
+    return ok(Timeline(found.profile, await reader.timeline(found.profile, limit)))
 
 
 async def customer(request: Request, segment: str) -> tuple[Reader, Found]:
@@ -122,4 +118,5 @@ def unfit(name: str) -> str:
 
 def etag_of(found: Found) -> str:
     """Weak: two answers with the same tag mean the same, though their ``read_at`` differs."""
-    return f'W/"{found.version}-{found.rules}-{found.cuts}-{found.now // MINUTE}"'
+    ids = "" if found.node is None else f"-{found.node.card.weight}.{len(found.node.refused)}"
+    return f'W/"{found.version}-{found.rules}-{found.cuts}-{found.now // MINUTE}{ids}"'

@@ -21,6 +21,7 @@ from api.routes.reveal import record
 from api.shapes import Ordered, RegulationWish
 from profiles import erasure, inputs
 from profiles.access import Key
+from profiles.lineage import Lineages
 
 router = APIRouter(tags=["privacy"], responses=refuses(400, 401, 403, 413, 422, 503))
 _decode: Final = msgspec.json.Decoder(RegulationWish).decode
@@ -40,7 +41,8 @@ async def order(request: Request, key: Annotated[Key, Depends(needs("privacy"))]
     wish, house = await body_of(request, _decode), house_of(request)
     if bad := [Fault(f"body.subjectIds[{i}]", why) for i, name in enumerate(wish.subject_ids) if (why := unfit(name))]:
         raise invalid(bad)
-    about = erasure.subjects(wish.subject_ids, house.settings.buckets, (await house.vault()).field_of)
+    ids = await Lineages(house.store, house.settings.buckets).everybody(wish.subject_ids)
+    about = erasure.subjects(ids, house.settings.buckets, (await house.vault()).field_of)
     name, now = secrets.token_hex(8), house.clock()
     regulation = erasure.Regulation(name, wish.regulation_type, now, key.name, tuple(about.values()))
     await record(house, key, f"regulation:{wish.regulation_type}", list(about), [name], wish.reason)

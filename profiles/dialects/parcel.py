@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from profiles.errors import Rejected
-from profiles.intake import BLOCKED_IDS, EVENT_LIMIT
+from profiles.identity.claims import stands_for_nobody
+from profiles.intake import EVENT_LIMIT
 from profiles.kinds import NAMES, Kind
 
 Fields: TypeAlias = dict[str, Any]
@@ -106,7 +107,7 @@ def _timed(event: Fields) -> bool:
 
 def _whom(*ids: object) -> bytes | None:
     for each in ids:
-        if isinstance(each, (str, int)) and (name := str(each).strip()).lower() not in BLOCKED_IDS:
+        if isinstance(each, (str, int)) and not stands_for_nobody(name := str(each).strip()):
             return name.encode("utf-8", "replace")[:256]
     return None
 

@@ -15,7 +15,7 @@ from profiles.cleaning.contacts import email, phone
 from profiles.cleaning.moments import Local, day, moment
 from profiles.cleaning.texts import identity, text, words
 from profiles.clock import Millis
-from profiles.intake import BLOCKED_IDS
+from profiles.identity.claims import stands_for_nobody
 from profiles.mapping.document import SourceMap
 
 REMEMBERED: Final = 20_000  #: values of one sort
@@ -110,7 +110,7 @@ class Fields:
         if value is None:
             return None
         cleaned = clean(value)
-        if cleaned.value is not None and cleaned.value.lower() in BLOCKED_IDS:
+        if cleaned.value is not None and stands_for_nobody(cleaned.value):
             cleaned = Cleaned(refusal="blocked_id")
         if cleaned.repairs or cleaned.refusal:
             self.note(field, cleaned)

@@ -30,6 +30,9 @@ class Checkpoint(Struct, frozen=True):
     at: int = 0  #: wall time of the commit that applied it (ms)
     beat: int = 0  #: wall time at which its worker last said that it is there (ms)
     lost: int = 0  #: records of profile-inputs that were gone before they were read, and given up
+    joined: int = 0  #: ids that retired here into another one
+    refused: int = 0  #: claims that were not believed
+    forwarded: int = 0  #: events that went on to the customer whom their id has become
     offsets: dict[str, int] = field(default_factory=dict)  #: source partition -> last offset applied
     clocks: dict[str, int] = field(default_factory=dict)  #: source partition -> newest event time shown
     topics: dict[str, int] = field(default_factory=dict)  #: topic -> code of its id; the offsets above are about these
@@ -90,6 +93,8 @@ class Commit(Struct, frozen=True):
     add: dict[str, int] = field(default_factory=dict)  #: checkpoint counters to raise
     version: int = 0  #: the version that it makes; 0 for the next one
     erasure: Erasure | None = None  #: then nothing else but counts, messages and fields of the checkpoint
+    parts: Sequence[tuple[str, str, bytes]] = ()  #: (profile, part, what came through it), see ``identity``
+    left: Sequence[str] = ()  #: profiles that silence does not touch any more
 
 
 class ProfileStore(Protocol):
@@ -100,6 +105,14 @@ class ProfileStore(Protocol):
     async def load(self, bucket: int, profiles: Sequence[str]) -> list[bytes | None]: ...
 
     async def sidecars(self, bucket: int, profiles: Sequence[str]) -> list[bytes | None]: ...
+
+    async def parts(self, bucket: int, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """What came to profiles through some of their parts, each named as (profile, part)."""
+        ...
+
+    async def family(self, bucket: int, profile: str) -> dict[str, bytes]:
+        """All parts of a profile."""
+        ...
 
     async def commit(self, commit: Commit) -> int:
         """Write all of it and return the new version.
@@ -167,6 +180,9 @@ def to_fields(checkpoint: Checkpoint) -> dict[str, int]:
         "at": checkpoint.at,
         "beat": checkpoint.beat,
         "lost": checkpoint.lost,
+        "joined": checkpoint.joined,
+        "refused": checkpoint.refused,
+        "forwarded": checkpoint.forwarded,
     }
     out |= {f"s:{source}": offset for source, offset in checkpoint.offsets.items()}
     out |= {f"t:{topic}": code for topic, code in checkpoint.topics.items()}
@@ -193,6 +209,9 @@ def from_fields(fields: dict[str, int]) -> Checkpoint:
         at=fields.get("at", 0),
         beat=fields.get("beat", 0),
         lost=fields.get("lost", 0),
+        joined=fields.get("joined", 0),
+        refused=fields.get("refused", 0),
+        forwarded=fields.get("forwarded", 0),
         offsets={name[2:]: value for name, value in fields.items() if name.startswith("s:")},
         clocks={name[2:]: value for name, value in fields.items() if name.startswith("c:")},
         topics={name[2:]: value for name, value in fields.items() if name.startswith("t:")},

@@ -7,8 +7,9 @@ Of one bucket, written only by the worker that owns it:
     {b}:ck         hash    checkpoint: v, next, seq ...; `s:<topic>/<partition>` -> last source offset, `c:` -> clock;
                            `t:<topic>` -> code of the id of the topic that these offsets are about;
                            `g:<seq>` -> up to which number the store took back what was said after that one
-    {b}:p:<id>     string  a profile: layout fingerprint and packed row
+    {b}:p:<id>     string  a profile: layout fingerprint and packed row; before it a head, if the id is not alone
     {b}:x:<id>     string  its sidecar: msgpack of what cannot be counted (traits in words, ids)
+    {b}:m:<id>     hash    its parts, if other ids retired into it: name -> msgpack of what came through it
     {b}:due        zset    profile -> moment (ms) at which silence next changes something; also the roster
     {b}:tag:<tag>  set     profiles that hold a tag
     {b}:n          hash    how many customers hold a tag (`tag:<tag>`) or stand on a rung (`tier:high_value`);
@@ -121,6 +122,11 @@ def sidecar(bucket: int, name: str) -> str:
     return f"{{{bucket}}}:x:{name}"
 
 
+def parts(bucket: int, name: str) -> str:
+    """What came to one customer through ids that retired into it."""
+    return f"{{{bucket}}}:m:{name}"
+
+
 def due(bucket: int) -> str:
     """When each customer is due; also the roster."""
     return f"{{{bucket}}}:due"
@@ -163,7 +169,7 @@ def receipts(bucket: int) -> str:
 
 def of_customer(bucket: int, name: str) -> list[str]:
     """Every key that is about one customer alone: with them gone, and the name in no index, the customer is."""
-    return [profile(bucket, name), sidecar(bucket, name), timeline(bucket, name)]
+    return [profile(bucket, name), sidecar(bucket, name), timeline(bucket, name), parts(bucket, name)]
 
 
 def params(name: str) -> str:

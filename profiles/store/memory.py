@@ -18,6 +18,7 @@ class _Bucket:
         self.fields: dict[str, int] = {}
         self.blobs: dict[str, bytes] = {}
         self.sidecars: dict[str, bytes] = {}
+        self.parts: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         self.due: dict[str, int] = {}
         self.tags: defaultdict[str, set[str]] = defaultdict(set)
         self.counts: defaultdict[str, int] = defaultdict(int)
@@ -42,6 +43,12 @@ class MemoryStore:
     async def sidecars(self, bucket: int, profiles: Sequence[str]) -> list[bytes | None]:
         return [self._buckets[bucket].sidecars.get(profile) for profile in profiles]
 
+    async def parts(self, bucket: int, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        return [self._buckets[bucket].parts[profile].get(part) for profile, part in wanted]
+
+    async def family(self, bucket: int, profile: str) -> dict[str, bytes]:
+        return dict(self._buckets[bucket].parts[profile])
+
     async def commit(self, commit: Commit) -> int:
         to = self._buckets[commit.bucket]
         stored = to.fields.get("v", 0)
@@ -54,6 +61,10 @@ class MemoryStore:
             if entry.due is not None:
                 to.due[entry.profile] = entry.due
         to.sidecars.update(commit.sidecars)
+        for profile, part, what in commit.parts:
+            to.parts[profile][part] = what
+        for profile in commit.left:
+            to.due.pop(profile, None)
         for profile, note in commit.timeline:
             to.timeline[profile] = [note, *to.timeline[profile]][:TIMELINE_KEPT]
         for tag, profile, entered in commit.held:
@@ -111,7 +122,9 @@ class MemoryStore:
 
 def _erase(bucket: _Bucket, erasure: Erasure) -> None:
     for name, hashed in erasure.subjects.items():
-        for held in (bucket.blobs, bucket.sidecars, bucket.due, bucket.timeline) if erasure.delete else ():
+        for held in (
+            (bucket.blobs, bucket.sidecars, bucket.due, bucket.timeline, bucket.parts) if erasure.delete else ()
+        ):
             held.pop(name, None)
         for tag in erasure.tags if erasure.delete else ():
             bucket.tags[tag].discard(name)

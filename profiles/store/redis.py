@@ -6,6 +6,7 @@ Needs Redis >= 6.2 or Valkey >= 8; works in a Cluster because all keys of a call
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
@@ -70,6 +71,16 @@ class RedisStore:
             return []
         found: list[bytes | None] = await self.client.mget([keys.sidecar(bucket, profile) for profile in profiles])
         return found
+
+    @_reaching
+    async def parts(self, bucket: int, wanted: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        found = [self.client.hget(keys.parts(bucket, profile), part) for profile, part in wanted]
+        return list(await asyncio.gather(*found))  # asked at once they are one trip
+
+    @_reaching
+    async def family(self, bucket: int, profile: str) -> dict[str, bytes]:
+        found: dict[bytes, bytes] = await self.client.hgetall(keys.parts(bucket, profile))
+        return {part.decode(): what for part, what in found.items()}
 
     @_reaching
     async def commit(self, commit: Commit) -> int:
@@ -146,12 +157,16 @@ def call_of(commit: Commit) -> tuple[list[str], list[Any]]:
     timelines: defaultdict[str, list[bytes]] = defaultdict(list)
     for profile, note in commit.timeline:
         timelines[profile].append(note)
+    families: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+    for profile, part, what in commit.parts:
+        families[profile].append((part, what))
     notes, tags = [each[-TIMELINE_KEPT:] for each in timelines.values()], _tags(commit)
     names = [keys.checkpoint(bucket), keys.due(bucket), keys.counts(bucket), keys.outbox(bucket)]
     names += [keys.profile(bucket, entry.profile) for entry in commit.entries]
     names += [keys.sidecar(bucket, profile) for profile, _ in commit.sidecars]
     names += [keys.timeline(bucket, profile) for profile in timelines]
     names += [keys.tag(bucket, tag) for tag, _ in tags]
+    names += [keys.parts(bucket, profile) for profile in families]
     blobs, sidecars = [entry.blob for entry in commit.entries], [blob for _, blob in commit.sidecars]
     rest = (
         [len(blob) for blob in blobs],
@@ -160,9 +175,12 @@ def call_of(commit: Commit) -> tuple[list[str], list[Any]]:
         [word for entry in commit.entries if entry.due is not None for word in (str(entry.due), entry.profile)],
         [[way, *profiles] for (_, way), profiles in tags.items()],
         *(_flat(pairs) for pairs in (commit.counts, commit.set, commit.add)),
+        [[word for part, what in each for word in (part, len(what))] for each in families.values()],
+        list(commit.left),
     )
     version, outbox = commit.version or commit.expect + 1, f"{commit.seq}-0" if messages else ""
-    data = b"".join([*blobs, *sidecars, *chain.from_iterable(notes)])
+    parts = [what for each in families.values() for _, what in each]
+    data = b"".join([*blobs, *sidecars, *chain.from_iterable(notes), *parts])
     return names, [commit.expect, version, TIMELINE_KEPT, outbox, _pack(messages), data, _pack(rest)]
 
 

@@ -15,10 +15,11 @@ import numpy as np
 from profiles.clock import Int64s
 from profiles.codec import from_blobs
 from profiles.errors import LayoutError
+from profiles.identity.node import node_of
 from profiles.inputs import Bools
 from profiles.layout import TABLES, Layout
 from profiles.store.base import TIMELINE_KEPT
-from profiles.store.pins import Pin
+from profiles.store.pins import Pin, Stored
 from profiles.verify import compare
 from profiles.verify.history import Lives, Message, Rulers, blurred, blurred_note, note_of, unnumbered
 from profiles.verify.log import BucketLog, Inputs
@@ -108,6 +109,7 @@ class BucketJudge:
 
     def judge(self, pin: Pin) -> None:
         """Compare the customers of one pin."""
+        pin = replace(pin, customers={name: one for name, one in pin.customers.items() if not is_shared(one)})
         eras, mask = self.eras(pin), self.applied(pin)
         chosen = [self.order(own[mask[own]]) for own in map(self.log.inputs.of, pin.customers)]
         names, rows = self._known(pin, chosen)
@@ -250,6 +252,12 @@ class BucketJudge:
             imported=name in self.log.origins.get("backfill", ()),
             loose=self.replay,
         )
+
+
+def is_shared(found: Stored) -> bool:
+    """Whether events of another id are, or were, in it, or it retired itself: these are judged as ``families``."""
+    node = node_of(found.blob)
+    return node is not None and (bool(node.into) or node.apart or node.generation > 0 or node.seals != ())
 
 
 def naive_repeats(all_inputs: Inputs, which: Int64s | Bools) -> int:

@@ -14,6 +14,8 @@ import numpy as np
 
 from profiles import inputs, quarantine
 from profiles.clock import Int64s, Millis, Zone
+from profiles.identity.messages import Absorb, Joining, Link
+from profiles.identity.names import VIA, order_of
 from profiles.inputs import Patch, Work
 from profiles.kernels.fold import Events
 from profiles.stable import code_of
@@ -39,9 +41,13 @@ class BucketLog:
 
     @property
     def batches(self) -> list[tuple[Logged, inputs.Batch]]:
-        """The records that hold events, without those of ``erased``."""
+        """The records of intake that hold events, without those of ``erased``.
+
+        What another bucket sent on stands in that one's own log.
+        """
         gone = self.erased
-        found = [(each, each.record) for each in self.records if isinstance(each.record, inputs.Batch)]
+        found = [(each, each.record) for each in self.records
+                 if isinstance(each.record, inputs.Batch) and VIA not in each.record.topic]  # fmt: skip
         return [(each, without(batch, gone)) for each, batch in found] if gone else found
 
     @cached_property
@@ -56,6 +62,29 @@ class BucketLog:
         return [(each, each.record) for each in self.records if isinstance(each.record, inputs.Control)]
 
     @property
+    def joinings(self) -> list[tuple[Logged, Joining]]:
+        """Who is who."""
+        return [(each, each.record) for each in self.records if isinstance(each.record, Joining)]
+
+    @cached_property
+    def moved(self) -> bool:
+        """Whether facts went from one id to another here: what was counted of this bucket's own events says less then."""
+        if any(isinstance(each.record, inputs.Batch) and VIA in each.record.topic for each in self.records):
+            return True
+        own = self.profiles
+        told = (each for _, joining in self.joinings for each in joining.told)
+        return any(each.facts if isinstance(each, Absorb) else (each.to in own and not isinstance(each, Link))
+                   or (isinstance(each, Link) and each.offer is not None and each.to in own
+                       and order_of(each.to) > order_of(each.other)) for each in told)  # fmt: skip
+
+    @property
+    def said(self) -> set[tuple[int, int]]:
+        """(bucket, number) of what other buckets said here."""
+        found = {(one.by, one.seq) for _, one in self.joinings}
+        return found | {(int(one.record.topic.rpartition(VIA)[2]), one.record.seq) for one in self.records
+                        if isinstance(one.record, inputs.Batch) and VIA in one.record.topic}  # fmt: skip
+
+    @cached_property
     def profiles(self) -> set[str]:
         """Everybody who is mentioned."""
         return {name for _, batch in self.batches for name in batch.profiles}
@@ -77,11 +106,19 @@ class BucketLog:
         """Every event once, as the log stands now; ask again after ``add``."""
         return read(self.batches, self.zone)
 
+    @property
+    def end(self) -> int:
+        """The first offset that was not read."""
+        read = [self.records[-1].offset] if self.records else []
+        return 1 + max([*read, *self.unreadable], default=-1)
+
     def add(self, record: Logged) -> None:
         """Go on with the next record."""
         self.records.append(record)
         self.__dict__.pop("inputs", None)
         self.__dict__.pop("origins", None)
+        self.__dict__.pop("moved", None)
+        self.__dict__.pop("profiles", None)
         self.__dict__.pop("erased", None)
 
 

@@ -38,6 +38,7 @@ KINDS: Final[Mapping[str, str]] = {
     "timeline": "a timeline that does not tell what happened",
     "gap": "a sequence number that was given and never told",
     "told": "a transition or sample that is not what replaying the log says",
+    "identity": "two ids that an event shows together and that are neither one customer nor refused to be",
     "alert": "a transition that led to no alert and no refusal, or to more than one",
     "delivery": "an alert that was sent twice",
 }

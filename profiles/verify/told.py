@@ -14,6 +14,7 @@ from functools import cached_property
 
 from profiles.store.base import Checkpoint
 from profiles.store.base import Message as Sent
+from profiles.topics import PROFILE_INPUTS
 from profiles.verify.history import Message, read_message, unnumbered
 from profiles.verify.report import Report
 from profiles.wire import Transition
@@ -39,7 +40,7 @@ class Told:
     def overhear(self, outbox: Iterable[tuple[int, Iterable[Sent]]]) -> None:
         """Messages that still wait in the outbox: they are as good as told."""
         for _, sent in outbox:
-            self.hear(read_message(each.topic, each.value) for each in sent)
+            self.hear(read_message(each.topic, each.value) for each in sent if each.topic != PROFILE_INPUTS)
 
     def forget(self, checkpoint: Checkpoint) -> list[Message]:
         """Drop, and return, what an older state of Redis took back; it was decided anew under higher numbers.
@@ -64,19 +65,27 @@ class Told:
         return [message for message in self.by_profile.get(profile, []) if message.seq <= seq]
 
 
-def gaps(told: Told, checkpoint: Checkpoint, complete: bool, report: Report) -> None:
-    """Every number up to the checkpoint's was told once; ``complete``: the topics still reach back to the first."""
+def gaps(told: Told, checkpoint: Checkpoint, complete: bool, report: Report) -> list[int]:
+    """Every number up to the checkpoint's was told once; ``complete``: the topics still reach back to the first.
+
+    Returns those that were not: if no other bucket was told either, they are missing (``missing``).
+    """
     numbers = [number for first, last in given(checkpoint) for number in range(first, last + 1)]
     report.compared["sequence numbers"] += len(numbers)
-    missing = [number for number in numbers if number not in told.by_seq]
+    untold = [number for number in numbers if number not in told.by_seq]
     if not complete:
         first = min(told.by_seq, default=checkpoint.seq + 1)
-        report.left_out["messages that the topics no longer keep"] += sum(number < first for number in missing)
-        missing = [number for number in missing if number > first]
-    for number in missing:
-        report.differs("gap", f"bucket {told.bucket}", f"number {number}", "never told", "told")
+        report.left_out["messages that the topics no longer keep"] += sum(number < first for number in untold)
+        untold = [number for number in untold if number > first]
     for number in sorted(told.otherwise):
         report.differs("gap", f"bucket {told.bucket}", f"number {number}", "told twice, differently", "told once")
+    return untold
+
+
+def missing(numbers: Iterable[tuple[int, int]], report: Report) -> None:
+    """Note (bucket, number) that nobody was told."""
+    for bucket, number in sorted(numbers):
+        report.differs("gap", f"bucket {bucket}", f"number {number}", "never told", "told")
 
 
 def given(checkpoint: Checkpoint) -> list[tuple[int, int]]:

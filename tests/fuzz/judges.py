@@ -19,8 +19,9 @@ from profiles.codec import from_blobs, to_blobs
 from profiles.errors import LayoutError, Rejected
 from profiles.features import FEATURES, factors
 from profiles.grams import KEPT, unpack
+from profiles.identity.claims import ID_LIMIT
 from profiles.inputs import Work
-from profiles.intake import EVENT_LIMIT, ID_LIMIT, Event, Intake
+from profiles.intake import EVENT_LIMIT, Event, Intake
 from profiles.kernels.derive import derive
 from profiles.kinds import Kind
 from profiles.layout import TABLES
