@@ -127,7 +127,7 @@ def test_of_an_erased_customer_nothing_is_in_redis_and_the_others_are_as_they_we
     (receipt,) = reported(shop, regulation).receipts
     assert (receipt.state, receipt.subject) == ("done", shop.vault.field_of(WHO))
     assert receipt.gone["redis"] == {
-        "profile": 1, "traits": 1, "timeline": receipt.gone["redis"]["timeline"], "due": 1, "key": 1,
+        "profile": 1, "traits": 1, "timeline": receipt.gone["redis"]["timeline"], "parts": 0, "due": 1, "key": 1,
         "tags": receipt.gone["redis"]["tags"],
     }  # fmt: skip
     assert receipt.gone["redis"]["timeline"] > 0
