@@ -14,6 +14,7 @@ from profiles.erasure import Done, Report
 from profiles.errors import Stale
 from profiles.inputs import Draft
 from profiles.intake import Intake
+from profiles.landing import Landing
 from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.base import Commit, Erasure
@@ -174,7 +175,7 @@ def test_intake_takes_nothing_of_whoever_is_suppressed_and_makes_no_key_for_them
         known = Suppressed(Regulations(shop.client), shop.vault, BUCKETS)
         await known.refresh()
         hop = IntakeHop(
-            Intake("CNY", "Asia/Shanghai", seals=True), BUCKETS, Sender(),  # type: ignore[arg-type]
+            Landing(Intake("CNY", "Asia/Shanghai", seals=True)), BUCKETS, Sender(),  # type: ignore[arg-type]
             vault=shop.vault, suppressed=known,
         )  # fmt: skip
         await hop.handle([Raw(0, WHO), Raw(1, "u-1"), Raw(2, WHO)])
@@ -190,7 +191,7 @@ def test_intake_takes_nothing_of_whoever_is_suppressed_and_makes_no_key_for_them
 class Raw:
     """A record as Kafka hands it out."""
 
-    topic, partition, timestamp = "events.late", 0, NOW
+    topic, partition, timestamp, headers = "events.late", 0, NOW, ()
 
     def __init__(self, offset: int, who: str) -> None:
         self.offset = offset

@@ -14,6 +14,7 @@ import pytest
 
 from profiles import inputs, sidecar
 from profiles.intake import Intake
+from profiles.landing import Landing
 from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.store.client import Client, connect
@@ -67,9 +68,9 @@ class Sent:
 async def through(vault: Vault, who: str = "u-1", **traits: object) -> Sent:
     """One identify call through the real first hop."""
     sent = Sent()
-    hop = IntakeHop(Intake("CNY", "Asia/Shanghai", seals=vault.seals), BUCKETS, sent, vault=vault)  # type: ignore[arg-type]
+    hop = IntakeHop(Landing(Intake("CNY", "Asia/Shanghai", seals=vault.seals)), BUCKETS, sent, vault=vault)  # type: ignore[arg-type]
     raw = json.dumps({"type": "identify", "userId": who, "traits": traits or TOLD | {"city": "上海"}}).encode()
-    await hop.handle([SimpleNamespace(topic="t", partition=0, offset=0, timestamp=AT, value=raw)])
+    await hop.handle([SimpleNamespace(topic="t", partition=0, offset=0, timestamp=AT, value=raw, headers=())])
     return sent
 
 
