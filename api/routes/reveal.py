@@ -49,10 +49,9 @@ async def reveal(request: Request, profile: ProfileId) -> Response:
     try:
         await allowed(request, shown, "pii:reveal")
         wish = await body_of(request, _decode)
-        vault = await _sealing(house)
-        found = await (await house.reader()).find(name)
-        if found is None:
+        if await (await house.reader()).find(name) is None:
             raise unknown("unknown_profile", "profile", name)
+        vault = await _sealing(house)
     except Refusal as refusal:
         await record(house, key, "reveal", [name], wish.fields, wish.reason, refusal.code)
         raise
