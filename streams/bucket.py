@@ -283,8 +283,9 @@ class Bucket:
         """Let nodes hear who is who; of messages that fail for a fault of ours each is tried alone."""
         checkpoint = await self.open()
         fields = begun(checkpoint, {"next": then, "rules": checkpoint.rules})
+        heard, answers = self._gate.hear(told)
         try:
-            step = await self._planner.told(checkpoint, told, self.now(), self.told())
+            step = await self._planner.told(checkpoint, heard, self.now(), self.told(), answers)
             commit = step.commit(checkpoint.version, fields=fields)
         except Exception as error:
             if self._aside is None or not ours(error):

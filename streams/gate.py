@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from profiles import inputs, quarantine
+from profiles.identity.messages import Absorb, Restore, Told
 from profiles.identity.names import owner_and_part
 from profiles.store.vault import CUSTOMER
 from streams import metrics
@@ -51,6 +52,13 @@ class Gate:
         if not self._shut:
             return list(batches)
         return [(offset, self._without(batch)) for offset, batch in batches]
+
+    def hear(self, told: Sequence[Told]) -> tuple[list[Told], list[Told]]:
+        """Messages that may be heard, and what is answered to others: whoever retired into a suppressed one is back."""
+        heard = [each for each in told if not self._is_shut(each.to)] if self._shut else list(told)
+        kept = {id(each) for each in heard}
+        turned = (each for each in told if id(each) not in kept)
+        return heard, [Restore(one.part, one.to, one.generation, one.at) for one in turned if isinstance(one, Absorb)]
 
     def _without(self, batch: inputs.Batch) -> inputs.Batch:
         gone = frozenset(name for name in batch.profiles if self._is_shut(name))

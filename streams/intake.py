@@ -17,6 +17,7 @@ from typing import Any
 from profiles import inputs
 from profiles.errors import Rejected
 from profiles.identity.messages import Joining, Link
+from profiles.identity.names import ANONYMOUS, kind_of
 from profiles.intake import Event
 from profiles.landing import Landing, carried
 from profiles.replay import ARRIVED
@@ -96,7 +97,7 @@ class IntakeHop:
             out.received = max(out.received, record.timestamp)
             try:
                 event = self._landing.read(raw, record.timestamp, record.headers or ())
-                if self._suppressed(event.profile):
+                if self._unwanted(event):
                     out.suppressed += 1
                     out.became.append("suppressed")
                     continue
@@ -126,6 +127,17 @@ class IntakeHop:
                     out.links.setdefault(to, {}).setdefault(claim, link)
         self._clocks[topic, partition] = out.clock
         return out
+
+    def _unwanted(self, event: Event) -> bool:
+        """Whether nothing may be taken: of a suppressed customer, or of a visitor without a name who shows one's id."""
+        if self._suppressed(event.profile):
+            return True
+        nameless = kind_of(event.profile) == ANONYMOUS
+        return nameless and any(self._suppressed(name) for claim in event.claims for name in (claim.small, claim.large))
+
+    def forget(self) -> None:
+        """Send every claim again: whoever has heard it may have been erased."""
+        self._lately = Lately()
 
     async def handle(self, records: Sequence[Any]) -> list[DeadLetter]:
         """Send records of one source partition on; returns the refused ones once all of it is safely in Kafka."""

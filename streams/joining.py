@@ -85,10 +85,13 @@ class Joiner:
 
     def receive(self, held: Mapping[str, Held], told: Sequence[Told]) -> Said:
         """Change the nodes as they are told, one message after the other; returns the answers."""
+        return self.said([answer for each in told for answer in receive(held[each.to], each, self._limits)])
+
+    def said(self, messages: Sequence[Told]) -> Said:
+        """Messages, as records for the buckets they go to."""
         answers: dict[int, list[Told]] = {}
-        for each in told:
-            for answer in receive(held[each.to], each, self._limits):
-                answers.setdefault(self._bucket(answer.to), []).append(answer)
+        for each in messages:
+            answers.setdefault(self._bucket(each.to), []).append(each)
         return [
             (bucket, Joining(tuple(some[start : start + TOGETHER]), self._number))
             for bucket, some in sorted(answers.items())

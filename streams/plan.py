@@ -78,12 +78,17 @@ class Planner:
         _send(step, said)
         return work, step
 
-    async def told(self, at: Checkpoint, messages: Sequence[Told], now: Millis, told: Millis) -> Step:
-        """Let nodes hear these messages; whoever is somebody else by that is decided anew, as of ``now``."""
+    async def told(
+        self, at: Checkpoint, messages: Sequence[Told], now: Millis, told: Millis, answers: Sequence[Told] = ()
+    ) -> Step:
+        """Let nodes hear these messages; whoever is somebody else by that is decided anew, as of ``now``.
+
+        ``answers`` are sent as well: to messages that nobody may hear.
+        """
         rows = await self._joiner.told(messages)
         step = await self._begin(at, rows, told)
         step.silence(np.where(rows.state[:, TABLES.due] > 0, now, 0), "sweep")
-        said = self._joiner.receive(rows.held, messages)
+        said = self._joiner.receive(rows.held, messages) + self._joiner.said(answers)
         step.joined(now)
         _send(step, said)
         return step

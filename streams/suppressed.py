@@ -22,8 +22,10 @@ class Suppressed:
         self._hashes: frozenset[str] = frozenset()
         self._seen: Sequence[Obeyed] = ()
 
-    async def refresh(self) -> None:
+    async def refresh(self) -> bool:
         """Look whether anything was ordered since; then customers' keys are read anew as well: some are destroyed.
+
+        Returns whether orders were obeyed, or are not any more.
 
         If an older store came back, the keys that were made here are put back into it.
 
@@ -35,9 +37,11 @@ class Suppressed:
             await self._vault.restore()
         elif any(now.receipts != was.receipts for was, now in zip(before, seen, strict=False)):
             self._vault.forget()
-        if [now.receipts for now in seen] != [was.receipts for was in before]:
+        changed = [now.receipts for now in seen] != [was.receipts for was in before]
+        if changed:
             self._hashes = await self._regulations.suppressed(self._buckets)
         self._seen = seen
+        return changed
 
     def __call__(self, name: str) -> bool:
         """Whether nothing of this customer may be taken."""

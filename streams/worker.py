@@ -172,7 +172,8 @@ class Worker:
         """What is due in every bucket of ours; returns where to seek to in partitions whose store is older."""
         parts, ours = await self.ready(), self._holdings
         older = await ours.beat()
-        await self._patiently("read who is suppressed", parts.suppressed.refresh)
+        if await self._patiently("read who is suppressed", parts.suppressed.refresh):
+            parts.hop.forget()
         quiet = [number for number, bucket in ours.buckets.items() if bucket.quiet]
         ends = await self._patiently("look at the logs", partial(parts.places.ends_of, quiet)) if quiet else {}
         for number, bucket in list(ours.buckets.items()):

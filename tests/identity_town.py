@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Final
 
-from profiles import inputs
+from profiles import erasure, inputs
 from profiles.identity.guards import Limits
 from profiles.identity.messages import Joining, Told
 from profiles.identity.node import Node, node_of
@@ -31,6 +31,11 @@ def blind(kind: str, value: str) -> str:
     return f"{kind[0]}{value[-4:]}"
 
 
+def blind_name(_kind: str, name: str) -> str:
+    """What stands for a customer's name in lists of the suppressed."""
+    return f"h({name})"
+
+
 class Shop:
     """``house`` on ``store``: one source of events, three buckets."""
 
@@ -44,7 +49,7 @@ class Shop:
 
     def bucket(self, number: int) -> Bucket:
         return Bucket(number, self.store, self.house.worlds, self.house.clock, HERE, replay=False, buckets=BUCKETS,
-                      limits=self.limits)  # fmt: skip
+                      limits=self.limits, blind=blind_name)  # fmt: skip
 
     async def send_and_wait(self, topic: str, value: bytes, partition: int | None = None, **_: object) -> None:
         assert topic == "profile-inputs", value
@@ -70,6 +75,14 @@ class Shop:
         """Messages as an operator sends them."""
         for each in told:
             self.logs[bucket_of(each.to, BUCKETS)].append(inputs.encode(Joining((each,))))
+        self.settle()
+
+    def order(self, kind: erasure.Kind, *names: str) -> None:
+        """What `POST /v1/regulations` sends, about these ids."""
+        about = erasure.subjects(names, BUCKETS, lambda name: blind_name("", name))
+        regulation = erasure.Regulation("r", kind, self.house.clock(), "test", tuple(about.values()))
+        for bucket, record in erasure.orders(regulation, about):
+            self.logs[bucket].append(inputs.encode(record))
         self.settle()
 
     def settle(self) -> None:
