@@ -7,7 +7,7 @@ Must not know: HTTP, Kafka, Redis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -30,10 +30,11 @@ _SUPPRESSES: Final[Mapping[str, bool | None]] = {
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """One of whom it is about: in which bucket, and the hash of the name."""
+    """One of the ids it is about: in which bucket, the hash of the name, and of which of the customers it is."""
 
     bucket: int
     hash: str
+    customer: int = 0
 
 
 class Regulation(msgspec.Struct, frozen=True):
@@ -107,9 +108,21 @@ def is_erased(transition: Transition) -> bool:
     return transition.what == CUSTOMER and transition.name == ERASED
 
 
-def subjects(names: Iterable[str], buckets: int, blind: Callable[[str], str]) -> dict[str, Subject]:
-    """Whom an order is about, each once; ``names`` are all ids of each customer, see ``lineage``."""
-    return {name: Subject(bucket_of(name, buckets), blind(name)) for name in dict.fromkeys(names)}
+def subjects(names: Iterable[str], buckets: int, blind: Callable[[str], str], customer: int = 0) -> dict[str, Subject]:
+    """The ids of a customer, each once; ``names`` are all of them, see ``lineage``."""
+    return {name: Subject(bucket_of(name, buckets), blind(name), customer) for name in dict.fromkeys(names)}
+
+
+def companions(order: Regulation, hashes: Container[str]) -> Iterator[Subject]:
+    """The ids that an order suppressed together with one of these, which nobody can name any more.
+
+    >>> order = Regulation("r", "SUPPRESS", 0, "", (Subject(1, "a", 0), Subject(2, "b", 0), Subject(3, "c", 1)))
+    >>> [one.hash for one in companions(order, {"b"})]
+    ['a', 'b']
+    """
+    if _SUPPRESSES[order.kind]:
+        meant = {subject.customer for subject in order.subjects if subject.hash in hashes}
+        yield from (subject for subject in order.subjects if subject.customer in meant)
 
 
 def orders(regulation: Regulation, about: Mapping[str, Subject]) -> Iterator[tuple[int, Erase]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.house import house_of
+from api.house import House, house_of
 from api.keys import needs
 from api.openapi import refuses, shows, takes, takes_in
 from api.problems import Fault, invalid, unknown
@@ -22,6 +22,7 @@ from api.shapes import Ordered, RegulationWish
 from profiles import erasure, inputs
 from profiles.access import Key
 from profiles.lineage import Lineages
+from profiles.store.client import abreast
 
 router = APIRouter(tags=["privacy"], responses=refuses(400, 401, 403, 413, 422, 503))
 _decode: Final = msgspec.json.Decoder(RegulationWish).decode
@@ -41,8 +42,7 @@ async def order(request: Request, key: Annotated[Key, Depends(needs("privacy"))]
     wish, house = await body_of(request, _decode), house_of(request)
     if bad := [Fault(f"body.subjectIds[{i}]", why) for i, name in enumerate(wish.subject_ids) if (why := unfit(name))]:
         raise invalid(bad)
-    ids = await Lineages(house.store, house.settings.buckets).everybody(wish.subject_ids)
-    about = erasure.subjects(ids, house.settings.buckets, (await house.vault()).field_of)
+    about = await _about(house, wish)
     name, now = secrets.token_hex(8), house.clock()
     regulation = erasure.Regulation(name, wish.regulation_type, now, key.name, tuple(about.values()))
     await record(house, key, f"regulation:{wish.regulation_type}", list(about), [name], wish.reason)
@@ -54,6 +54,21 @@ async def order(request: Request, key: Annotated[Key, Depends(needs("privacy"))]
         await house.regulations.drop(name)  # whoever asked hears of it, and asks again
         raise
     return Response(encode(Ordered(name, f"/v1/regulations/{name}")), 202, {}, "application/json")
+
+
+async def _about(house: House, wish: RegulationWish) -> dict[str, erasure.Subject]:
+    """All ids of the customers who are named.  To let somebody in again, those too that were suppressed with them: of a
+    customer who was erased nobody else knows them, and a hash is as good as a name to find it on the list.
+    """
+    buckets, blind = house.settings.buckets, (await house.vault()).field_of
+    lineages = Lineages(house.store, buckets)
+    about: dict[str, erasure.Subject] = {}
+    for number, ids in enumerate(await abreast(lambda one: lineages.everybody([one]), wish.subject_ids)):
+        about = erasure.subjects(ids, buckets, blind, number) | about
+    if wish.regulation_type == "UNSUPPRESS":
+        known = {subject.hash for subject in about.values()}
+        about |= {name: one for name, one in (await house.regulations.companions(known)).items() if name not in known}
+    return about
 
 
 @router.get(

@@ -6,10 +6,10 @@ Knows: where they are.  Must not know: what an order does, how it travels.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final, NamedTuple
 
-from profiles.erasure import Done, Regulation, Report, Subject, decode, decode_done, encode, place, report
+from profiles.erasure import Done, Regulation, Report, Subject, companions, decode, decode_done, encode, place, report
 from profiles.store import keys
 from profiles.store.client import Client, abreast, reaching
 
@@ -33,6 +33,12 @@ class Regulations:
         """Remember an order; raises StoreDown."""
         with reaching():
             await self._client.hset(keys.REGULATIONS, regulation.id, encode(regulation))
+
+    async def companions(self, hashes: Container[str]) -> dict[str, Subject]:
+        """Ids that were ever suppressed together with one of these, by their hashes."""
+        with reaching():
+            kept = await self._client.hvals(keys.REGULATIONS)
+        return {one.hash: one for raw in kept for one in companions(decode(raw), hashes)}
 
     async def drop(self, regulation: str) -> None:
         """Forget one that was never sent."""
