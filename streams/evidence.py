@@ -214,7 +214,7 @@ class Verification:
         self._unreadable(log, pins)
         for pin in pins:
             judge.judge(pin)
-        self.report.left_out["customers about whom there was an order to suppress or erase"] += len(log.erased)
+        self.report.left_out["ids about which there was an order to suppress or erase"] += len(log.erased)
         self.report.left_out["totals of buckets that such customers were part of"] += bool(log.erased)
         for pin in {pin.checkpoint.version: pin for pin in (pins[0], pins[-1]) if not log.erased}.values():
             position(judge, pin, sampled=self._asked.profiles is not None)

@@ -49,9 +49,10 @@ async def reveal(request: Request, profile: ProfileId) -> Response:
     try:
         await allowed(request, shown, "pii:reveal")
         wish = await body_of(request, _decode)
-        if await (await house.reader()).find(name) is None:
+        found = await (await house.reader()).find(name)
+        if found is None:
             raise unknown("unknown_profile", "profile", name)
-        vault = await _sealing(house)
+        name, vault = found.profile, await _sealing(house)  # whoever the id belongs to
     except Refusal as refusal:
         await record(house, key, "reveal", [name], wish.fields, wish.reason, refusal.code)
         raise

@@ -61,9 +61,13 @@ class Families:
         members: dict[str, list[str]] = {}
         for name in sorted(roots):
             members.setdefault(roots[name], []).append(name)
+        erased = frozenset(name for log in self.logs.values() for name in log.erased)
         for root, ids in members.items():
-            self._customer(root, ids)
-        self._claims(roots, nodes)
+            if erased.isdisjoint(ids):
+                self._customer(root, ids)
+        self._claims(roots, nodes, erased)
+        if erased:
+            return  # what they did was counted, and is not in the logs as they are read here
         moved = {bucket: log for bucket, log in self.logs.items() if log.moved}
         counted = sum(self.checkpoints[bucket].applied + self.checkpoints[bucket].duplicates for bucket in moved)
         events = sum(len(log.inputs) - self._aside(log) for log in moved.values())
@@ -112,12 +116,12 @@ class Families:
         places = zip(log.inputs.source.tolist(), log.inputs.offset.tolist(), strict=True)
         return sum((log.inputs.sources[source], offset) in self.set_aside for source, offset in places)
 
-    def _claims(self, roots: Mapping[str, str], nodes: Mapping[str, Node]) -> None:
-        """Every claim of intake led to one customer, or was refused."""
+    def _claims(self, roots: Mapping[str, str], nodes: Mapping[str, Node], erased: frozenset[str]) -> None:
+        """Every claim of intake led to one customer, or was refused, or was about somebody who is not to be known."""
         unsure = {roots[name] for name, node in nodes.items() if node.refused or node.seals}
         for log in self.logs.values():
             for told in (each for _, joining in log.joinings if joining.by < 0 for each in joining.told):
-                if not isinstance(told, Link):
+                if not isinstance(told, Link) or not erased.isdisjoint((told.to, told.other)):
                     continue
                 here, there = roots[told.to], roots[told.other]
                 self.report.compared["claims that two ids are one customer"] += 1

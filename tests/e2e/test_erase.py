@@ -54,7 +54,8 @@ def test_an_erased_customer_is_nowhere_and_stays_so(tmp_path: Path) -> None:
         assert found(told(shop, PROFILE_INPUTS, TRANSITIONS, SAMPLES), *TOLD.values()) == []
 
         judged(shop)
-        erase(shop, "UNSUPPRESS")
+        back = erase(shop, "UNSUPPRESS")
+        assert len(back["receipts"]) == len(report["receipts"]), "the telephone and the e-mail address too"
         eventually(lambda: _again(shop), "whoever comes back of their own will is a new customer")
         assert orders(shop) == 0
 
@@ -83,8 +84,8 @@ def judged(shop: Stack) -> None:
     with Progress(console=Console(quiet=True)) as progress:
         report = asyncio.run(Verification(shop.running.settings, Asked(), progress).run())
     assert report.as_dict()["verdict"] == "equal", report.as_dict()
-    assert report.left_out["customers about whom there was an order to suppress or erase"] == 1
-    assert report.compared["customers recomputed with pandas"] == report.compared["customers"] == 1
+    assert report.left_out["ids about which there was an order to suppress or erase"] == 3
+    assert report.compared["customers recomputed with pandas"] == report.compared["customers"] > 0
 
 
 def identify(shop: Stack, who: str) -> None:
