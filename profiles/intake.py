@@ -306,21 +306,24 @@ def _kind(message: Message) -> Kind:
 
 def _profile(message: Message, blocked: frozenset[str]) -> str:
     for kind, given in ((USER, message.user_id), (ANONYMOUS, message.anonymous_id)):
-        if given is None:
-            continue
-        value = str(given).strip()
-        if stands_for_nobody(value, blocked):
-            continue
-        if len(value.encode()) > ID_LIMIT:
-            raise Rejected("id_too_long", f"{len(value.encode())} bytes; the limit is {ID_LIMIT}")
-        if not value.isprintable():
-            raise Rejected("bad_id", "an id holds control characters")
-        if kind == USER and reserved(value):
-            raise Rejected(
-                "reserved_id", f"a userId must not begin with {value.partition(':')[0]}:, see docs/identity.md"
-            )
-        return name_of(kind, value)
+        if given is not None and (name := _name(kind, given, blocked)):
+            return name
     raise Rejected("missing_id", "neither userId nor anonymousId names anybody")
+
+
+@lru_cache(maxsize=100_000)
+def _name(kind: str, given: str | int, blocked: frozenset[str]) -> str:
+    """The customer that an id names; empty if it is nobody's."""
+    value = str(given).strip()
+    if stands_for_nobody(value, blocked):
+        return ""
+    if len(value.encode()) > ID_LIMIT:
+        raise Rejected("id_too_long", f"{len(value.encode())} bytes; the limit is {ID_LIMIT}")
+    if not value.isprintable():
+        raise Rejected("bad_id", "an id holds control characters")
+    if kind == USER and reserved(value):
+        raise Rejected("reserved_id", f"a userId must not begin with {value.partition(':')[0]}:, see docs/identity.md")
+    return name_of(kind, value)
 
 
 def _key(message: Message, raw: bytes, claimed: Millis | None) -> int:

@@ -298,7 +298,9 @@ class Bucket:
             await self._aside.set_aside([unreadable(self.number, offset, inputs.encode(Joining(tuple(told))), error)])
             commit = (await self._planner.nothing(checkpoint, self.now())).commit(checkpoint.version, fields=fields)
         await self._stand.commit(commit, checkpoint, fields)
-        return Done(transitions=commit.seq - checkpoint.seq, messages=commit.seq > checkpoint.seq)
+        joined, refused = commit.add.get("joined", 0), commit.add.get("refused", 0)
+        said = commit.seq - checkpoint.seq
+        return Done(transitions=said, messages=said > 0, joined=joined, refused=refused)
 
     async def _fold(
         self, placed: list[Placed], then: int | None, until: int | None = None, clocks_too: bool = True
@@ -327,7 +329,8 @@ class Bucket:
             fields["received"], fields["at"] = max(batch.received for _, batch in placed), self._clock()
         await self._stand.commit(replace(commit, set=commit.set | fields), checkpoint, fields)
         counted = commit.add.get("applied", 0), commit.add.get("duplicates", 0)
-        return Done(*counted, commit.seq - checkpoint.seq, 0, commit.seq > checkpoint.seq)
+        forwarded = commit.add.get("forwarded", 0)
+        return Done(*counted, commit.seq - checkpoint.seq, 0, commit.seq > checkpoint.seq, forwarded=forwarded)
 
     async def _planned(
         self, checkpoint: Checkpoint, placed: Sequence[Placed], until: int | None

@@ -26,6 +26,9 @@ class Done(Struct, frozen=True):
     transitions: int = 0
     swept: int = 0
     messages: bool = False
+    joined: int = 0  #: ids that retired into another one
+    refused: int = 0  #: claims that were not believed
+    forwarded: int = 0  #: events that went on to the customer whom their id has become
 
     def __add__(self, other: Done) -> Done:
         return Done(
@@ -34,6 +37,9 @@ class Done(Struct, frozen=True):
             self.transitions + other.transitions,
             self.swept + other.swept,
             self.messages or other.messages,
+            self.joined + other.joined,
+            self.refused + other.refused,
+            self.forwarded + other.forwarded,
         )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from profiles.store.base import Checkpoint, ProfileStore
     from profiles.store.worlds import Worlds
 
+_FIRST = HEAD[0]
 NOBODY = Rows([], np.zeros((0, TABLES.size), np.int64))
 
 
@@ -143,7 +144,7 @@ class Planner:
     async def _load(self, profiles: Sequence[str]) -> Rows:
         blobs = await self._store.load(self._number, profiles)
         state = read_rows(profiles, blobs, self._worlds.layouts)
-        if any(blob is not None and blob.startswith(HEAD) for blob in blobs):
+        if any(blob and blob[0] == _FIRST for blob in blobs):  # hardly ever, and this is asked of everybody
             return Rows(profiles, state, held=self._joiner.heads(profiles, blobs, state))
         return Rows(profiles, state)
 

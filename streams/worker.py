@@ -194,6 +194,9 @@ class Worker:
         metrics.DUPLICATES.inc(done.duplicates)
         metrics.TRANSITIONS.inc(done.transitions)
         metrics.SWEPT.inc(done.swept)
+        metrics.JOINED.inc(done.joined)
+        metrics.CLAIMS_REFUSED.inc(done.refused)
+        metrics.FORWARDED.inc(done.forwarded)
         if done.messages:
             self._parts.relay.wake(number)
 

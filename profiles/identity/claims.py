@@ -60,17 +60,25 @@ def claims_of(
     """What an event of ``profile`` claims: ``others`` are (kind, id, explicit) beside it, ``traits`` as they were sent."""
     found: dict[str, bool] = {}
     for kind, value, explicit in others:
-        if name := named(kind, value, blind, blocked):
+        if name := _plain(kind, value, blocked):
             found[name] = explicit or found.get(name, False)
     for key, raw in (traits or {}).items():
         kind = _kind(key)
         if kind and (name := named(kind, _text(raw), blind, blocked)):
             found.setdefault(name, False)
     found.pop(profile, None)
-    return tuple(
-        Claim(min(profile, name, key=order_of), max(profile, name, key=order_of), explicit)
-        for name, explicit in found.items()
-    )
+    return tuple(_claim(profile, name, explicit) for name, explicit in found.items())
+
+
+@lru_cache(maxsize=100_000)
+def _claim(one: str, other: str, explicit: bool) -> Claim:
+    return Claim(min(one, other, key=order_of), max(one, other, key=order_of), explicit)
+
+
+@lru_cache(maxsize=100_000)
+def _plain(kind: str, value: str, blocked: frozenset[str]) -> str:
+    """The name of an id that is nothing personal; most events of a customer show the same."""
+    return named(kind, value, None, blocked)
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,8 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 
+from profiles.identity.names import BLIND, kind_of
+from profiles.sidecar import traits
 from profiles.store import keys
 from profiles.store.base import from_fields
 from profiles.store.client import blocking
@@ -115,9 +117,13 @@ class Stack:
         out: dict[str, object] = {}
         for name in sorted(self.redis.scan_iter("{*", count=1000)):
             key = name.decode()
-            kind = key.partition(":")[2].partition(":")[0]
-            if kind in ("p", "x"):
+            kind, _, rest = key.partition(":")[2].partition(":")
+            if kind_of(rest) in BLIND:
+                continue  # a name that is hashed with a key of this stack's own
+            if kind == "p":
                 out[key] = self.redis.get(name)
+            elif kind == "x":
+                out[key] = traits(self.redis.get(name))  # what is sealed is other bytes each time
             elif kind == "due":
                 out[key] = dict(self.redis.zrange(name, 0, -1, withscores=True))
             elif kind == "tag":
