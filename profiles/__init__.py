@@ -28,8 +28,8 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     replay                              history in the order it happened, whatever order it arrives in
     alerts deliveries reasons           what happens when a transition is somebody's business
     rules/ tags.yaml                    tags and ladders: from SQL predicates to arrays, and back to words
-    landing                             a record of any topic: CloudEvents are opened, then intake reads it
     mapping/                            any source's names, columns and spellings become events as apps send them
+    landing                             a record of any topic: a CloudEvent is opened, a mapping applied, then intake reads it
     quality                             what is counted of a source's events: complete, valid, repeated, fresh
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis

@@ -15,29 +15,59 @@ from profiles.dialects.parcel import Ready
 from profiles.errors import Rejected
 from profiles.identity.claims import Blind
 from profiles.intake import Event, Intake
+from profiles.mapping.fields import Note
+from profiles.mapping.live import Live, book
 from profiles.settings import Settings
 
+SKIPPED: Final = "skipped"  #: the reason of what a mapping leaves out; it is no dead letter
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
 
 class Landing:
     """How one shop reads its topics."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, live: Live | None = None) -> None:
         self._intake = intake
+        self._live = live or None
 
     @classmethod
     def of(cls, settings: Settings, *, seals: bool = False, blind: Blind | None = None) -> Self:
         """As the settings of the shop say."""
-        return cls(Intake.of(settings, seals=seals, blind=blind))
+        live = Live(book(settings), settings.timezone, settings.currency)
+        return cls(Intake.of(settings, seals=seals, blind=blind), live)
 
-    def read(self, raw: bytes, received: Millis, headers: Headers = ()) -> Event:
-        """Understand one record that reached Kafka at ``received``.
+    def read(
+        self, raw: bytes, received: Millis, headers: Headers = (), topic: str = "", notes: list[Note] | None = None
+    ) -> Event:
+        """Understand one record that reached Kafka at ``received``; ``notes`` gets what a mapping mended.
 
         Raises:
-            Rejected: the record can never become an update; ``reason`` is a short stable code.
+            Rejected: the record can never become an update; ``reason`` is a short stable code, ``SKIPPED`` if a mapping
+                leaves it out.
         """
-        return self._intake.read(opened(raw, headers), received)
+        raw = opened(raw, headers)
+        if self._live is not None:
+            raw, mended = self._live(raw, topic, key_of(headers))
+            if notes is not None:
+                notes += mended
+        return self._intake.read(raw, received)
+
+    def form(self, raw: bytes, headers: Headers, topic: str) -> bytes:
+        """A record that was understood, as intake read it."""
+        raw = opened(raw, headers)
+        return raw if self._live is None else self._live(raw, topic, key_of(headers)).raw
+
+
+def key_of(headers: Headers) -> str | None:
+    """Id of the write key that a record came by, if it did.
+
+    >>> key_of([("source", b"k-1")]), key_of([])
+    ('k-1', None)
+    """
+    for name, value in headers:
+        if name == "source" and value:
+            return value.decode("utf-8", "replace")[:64]
+    return None
 
 
 def opened(raw: bytes, headers: Headers = ()) -> bytes:

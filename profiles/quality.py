@@ -55,6 +55,7 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "bad_value": ("值无法处理", "a value that cannot be worked with"),
     "no_cloudevent": ("CloudEvent 缺少必需属性", "a CloudEvent without a needed attribute"),
     "bad_base64": ("base64 无法解码", "base64 that is none"),
+    "suppressed": ("客户已注销或被屏蔽，不留存", "of somebody who was suppressed or erased; nothing of it is kept"),
     "fault": ("处理时出错（程序问题）", "a fault of ours"),
 }
 """Reason of a refusal -> Chinese, English; those of mappings are in ``cleaning.cell``."""

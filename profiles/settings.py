@@ -65,6 +65,10 @@ class Settings(BaseModel):
     rates: str = Field("", description="Fixed rates into it, e.g. USD:7.1,EUR:7.8; others go to dead letters.")
     tags: Path | None = Field(None, description="A tags.yaml to publish on first start; default: the shipped one.")
 
+    sources: Path | None = Field(
+        None, description="A sources.yaml: its sources go before the shipped ones, and replace those of their name."
+    )
+
     data_dir: Path = Field(Path(".mien"), description="Where the embedded stack and file outputs live.")
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 picks a free one.")

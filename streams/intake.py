@@ -19,7 +19,8 @@ from profiles.errors import Rejected
 from profiles.identity.messages import Joining, Link
 from profiles.identity.names import ANONYMOUS, kind_of
 from profiles.intake import Event
-from profiles.landing import Landing, carried
+from profiles.landing import SKIPPED, Landing, carried
+from profiles.mapping.fields import Note
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
 from profiles.store.vault import Vault
@@ -46,6 +47,7 @@ class Read:
     suppressed: int = 0
     became: list[Event | str] = field(default_factory=list)  #: of each record: its event, or why there is none
     links: dict[int, dict[tuple[str, str, bool], Link]] = field(default_factory=dict)  #: by bucket
+    notes: list[Note] = field(default_factory=list)  #: what mappings mended
     clock: int = 0
     received: int = 0
 
@@ -96,7 +98,7 @@ class IntakeHop:
             raw = record.value if record.value is not None else b""
             out.received = max(out.received, record.timestamp)
             try:
-                event = self._landing.read(raw, record.timestamp, record.headers or ())
+                event = self._landing.read(raw, record.timestamp, record.headers or (), topic, out.notes)
                 if self._unwanted(event):
                     out.suppressed += 1
                     out.became.append("suppressed")
@@ -106,6 +108,8 @@ class IntakeHop:
                     _alone(event, record.offset)
             except Rejected as fault:
                 out.became.append(fault.reason)
+                if fault.reason == SKIPPED:
+                    continue
                 out.dead.append((_letter(record, fault.reason, fault.detail), raw))
                 continue
             except Exception as error:
@@ -152,7 +156,7 @@ class IntakeHop:
             await asyncio.gather(*self._sends(read, values))
             metrics.SUPPRESSED.inc(read.suppressed)
             if self._quality is not None:
-                self._quality.count(stretch, read.became)
+                self._quality.count(stretch, read.became, read.notes)
             dead += [letter for letter, _ in read.dead]
             for links in read.links.values():
                 self._lately.add(links)

@@ -99,13 +99,14 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     topics = await patiently("look for event topics", lambda: asyncio.to_thread(event_topics, settings))
     needed = settings.sms_needs_consent
     contact = Contacts(store, Regulations(client), vault, settings.buckets, consent_needed=needed)
-    quality = Quality(QualityStore(client), settings.timezone)
+    landing = Landing.of(settings, seals=vault.seals, blind=vault.blind)
+    quality = Quality(QualityStore(client), settings.timezone, landing.form)
     desk, alerting_by = await patiently("alert desk", lambda: _desk(settings, clock, client, worlds, contact))
     return Parts(
         store=store,
         worlds=worlds,
         hop=IntakeHop(
-            Landing.of(settings, seals=vault.seals, blind=vault.blind),
+            landing,
             settings.buckets,
             producer,
             aside,

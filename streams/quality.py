@@ -8,7 +8,7 @@ Knows: stretches of records, what intake made of them.  Must not know: what is t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -18,12 +18,14 @@ import structlog
 
 from profiles.clock import Millis
 from profiles.intake import Event
-from profiles.landing import opened
+from profiles.landing import SKIPPED, Headers, key_of
+from profiles.mapping.fields import Note
 from profiles.quality import OTHERS, SOURCES, Look, fields_of, spread
 from profiles.store.quality import Position, QualityStore
 
 REMEMBERED: Final = 20_000  #: latest messages of a partition, at least, that a repeat is recognised among
 Place = tuple[str, int]
+Form = Callable[[bytes, Headers, str], bytes]
 log = structlog.get_logger("mien")
 
 
@@ -40,8 +42,10 @@ class _Pending:
 class Quality:
     """The counts of one worker."""
 
-    def __init__(self, store: QualityStore, timezone: str) -> None:
+    def __init__(self, store: QualityStore, timezone: str, form: Form = lambda raw, *_: raw) -> None:
+        """``form``: a record that was understood, as intake read it."""
         self._store = store
+        self._form = form
         self._zone = ZoneInfo(timezone)
         self._at: dict[Place, Position] = {}
         self._pending: dict[Place, _Pending] = {}
@@ -65,8 +69,11 @@ class Quality:
         pending = self._storing.get(place) or self._pending.get(place)
         return pending.first if pending else None
 
-    def count(self, records: Sequence[Any], events: Sequence[Event | str]) -> None:
-        """Records of one partition and what each became: an event, or the reason why it did not."""
+    def count(self, records: Sequence[Any], events: Sequence[Event | str], notes: Sequence[Note] = ()) -> None:
+        """Records of one partition and what each became: an event, or the reason why it did not.
+
+        ``notes``: what mappings mended; of a stretch that was counted in part before, it is counted again.
+        """
         place = records[0].topic, records[0].partition
         at = self._at.get(place)
         if at is None:  # it went to another worker meanwhile, who counts it
@@ -87,6 +94,8 @@ class Quality:
             for name, n in part.items():
                 key = f"{source}\t{name}"
                 counts[key] = max(counts[key], n) if name.endswith("!") else counts[key] + n
+        for note in notes:
+            counts[f"{records[0].topic}\trepaired:{note.field}:{note.code}"] += 1
 
     async def flush(self) -> None:
         """Store what was counted.
@@ -106,6 +115,7 @@ class Quality:
         self, place: Place, source: str, records: Sequence[Any], became: Sequence[Event | str]
     ) -> Counter[str]:
         counts: Counter[str] = Counter(f"refused::{each}" for each in became if isinstance(each, str))
+        counts["left_out"] = counts.pop(f"refused::{SKIPPED}", 0)
         events = [(record, each) for record, each in zip(records, became, strict=True) if not isinstance(each, str)]
         counts["accepted"], counts["last!"] = len(events), max(record.timestamp for record in records)
         if not events:
@@ -116,7 +126,8 @@ class Quality:
         self._seen[source] += len(events)
         some = (events[i] for i in spread(seen, len(events)))
         looks = (
-            Look(opened(record.value or b"", record.headers or ()), each, record.timestamp) for record, each in some
+            Look(self._form(record.value or b"", record.headers or (), record.topic), each, record.timestamp)
+            for record, each in some
         )
         return counts + fields_of(looks)
 
@@ -138,8 +149,8 @@ class Quality:
             return {self._named(day, records[0].topic): (records, events)}
         found: dict[str, tuple[list[Any], list[Event | str]]] = {}
         for record, event in zip(records, events, strict=True):
-            key = next((value for name, value in record.headers or () if name == "source"), None)
-            source = f"{record.topic}|{key.decode('utf-8', 'replace')[:64]}" if key else record.topic
+            key = key_of(record.headers or ())
+            source = f"{record.topic}|{key}" if key else record.topic
             mine = found.setdefault(self._named(day, source), ([], []))
             mine[0].append(record)
             mine[1].append(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -15,6 +16,10 @@ from profiles.errors import Rejected
 from profiles.intake import Event, Intake
 from profiles.kinds import Kind
 from profiles.landing import Landing
+from profiles.mapping.document import load
+from profiles.mapping.fields import Note
+from profiles.mapping.live import Live, book
+from profiles.settings import Settings
 
 NOW: Final = 1_795_000_000_000
 LANDING: Final = Landing(Intake("CNY", "Asia/Shanghai"))
@@ -63,6 +68,75 @@ def test_an_envelope_that_nobody_announced_is_seen_and_an_event_that_speaks_of_o
     assert LANDING.read(structured.value, NOW).kind is Kind.ORDER
     ours = {"type": "page", "userId": "u-1", "messageId": "m", "properties": {"specversion": "1.0"}}
     assert LANDING.read(json.dumps(ours).encode(), NOW, [("content-type", b"application/json")]).kind is Kind.VISIT
+
+
+# --- mappings ---------------------------------------------------------------------------------------------------------
+
+SOURCES: Final = """
+version: 1
+sources:
+  - name: crm
+    topics: ["crm.*"]
+    user: 会员号
+    time: 时间
+    event_from: 动作
+    events: {下单: Order Completed, 心跳: skip, "*": keep}
+    id: 流水号
+    fields: {order_id: 流水号, revenue: {from: 金额, unit: fen}}
+  - name: till
+    keys: [k-7]
+    shape: segment
+    events: {SubmitOrder: Order Completed}
+    fields: {revenue: pay}
+"""
+MAPPED: Final = Landing(Intake("CNY", "Asia/Shanghai"), Live(load(SOURCES), "Asia/Shanghai", "CNY"))
+BY_KEY: Final = [("source", b"k-7"), ("dialect", b"segment")]
+
+
+def row(**changed: object) -> bytes:
+    return json.dumps(
+        {"会员号": "u-1", "动作": "下单", "流水号": "s-1", "金额": "1,250", "时间": NOW, **changed}
+    ).encode()
+
+
+def test_a_topic_that_a_source_names_is_read_by_its_mapping_and_no_other() -> None:
+    notes: list[Note] = []
+    event = MAPPED.read(row(), NOW, [], "crm.orders", notes)
+    assert (event.profile, event.kind, event.amount, event.time) == ("u-1", Kind.ORDER, 1250, NOW)
+    assert {note.code for note in notes} == {"thousands", "minor_unit"}
+    assert MAPPED.read(row(), NOW, [], "crm.orders").key == event.key
+    assert MAPPED.read(row(动作="摇一摇"), NOW, [], "crm.x").kind is Kind.OTHER
+    for topic, changed, reason in [("crm.x", {"金额": "many"}, "not_an_amount"), ("crm.x", {"动作": "心跳"}, "skipped"),
+                                   ("crm.x", {"时间": "32.13."}, "not_a_date"), ("events.x", {}, "missing_event")]:  # fmt: skip
+        with pytest.raises(Rejected) as refused:
+            MAPPED.read(row(**changed), NOW, [], topic)
+        assert refused.value.reason == reason
+
+
+def test_what_came_by_a_write_key_is_read_by_its_source_wherever_it_lies() -> None:
+    """The rest of the event stays: its id, its clock, properties that the mapping does not speak of."""
+    sent = {"event": "SubmitOrder", "userId": "u", "messageId": "m", "timestamp": NOW - 3_600_000, "sentAt": NOW - 3_600_000,
+            "properties": {"pay": "￥8.00", "currency": "CNY", "products": [{"product_id": "p"}]}}  # fmt: skip
+    raw = json.dumps(sent).encode()
+    event = MAPPED.read(raw, NOW, BY_KEY, "crm.orders")
+    assert (event.kind, event.amount, event.time) == (Kind.ORDER, 800, NOW)
+    assert event.key == LANDING.read(raw, NOW).key
+    assert event.lines[0][2]
+    assert LANDING.read(raw, NOW, BY_KEY).kind is Kind.OTHER
+
+
+def test_what_has_no_time_happened_when_it_came_and_may_happen_again() -> None:
+    sent = json.dumps({"event": "SubmitOrder", "userId": "u", "properties": {"pay": 8}}).encode()
+    event = MAPPED.read(sent, NOW, BY_KEY)
+    assert (event.time, event.key) == (NOW, 0)
+
+
+def test_the_sources_of_a_shop_go_before_the_shipped_ones_and_replace_those_of_their_name(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yaml"
+    path.write_text(SOURCES.replace("name: till", "name: segment"), encoding="utf-8")
+    names = [each.name for each in book(Settings(sources=path))]
+    assert names == ["crm", "segment", "sensors", "customers", "orders"]
+    assert Landing.of(Settings(sources=path)).read(row(), NOW, [], "crm.x").kind is Kind.ORDER
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,10 @@ class Mapper:
     ``timezone`` and ``currency`` are the shop's, for sources that do not say; ``now`` bounds what can have happened.
     """
 
-    def __init__(self, source: SourceMap, timezone: str, currency: str, now: Millis) -> None:
+    def __init__(self, source: SourceMap, timezone: str, currency: str, now: Millis, *, live: bool = False) -> None:
+        """``live``: what has no time happened when it came, and nothing is history."""
         self.source = source
+        self._live = live
         self._shop = timezone, currency, now
         self._clean = clean = Washing(source, timezone, currency, now)
         self._fields = tuple((each, clean.of(each.sort, each.minor_digits)) for each in source.fields)
@@ -64,7 +66,7 @@ class Mapper:
             somebody = given.user not in (None, "") or given.anonymous not in (None, "")
             return _refused(work, WHO, "blocked_id" if somebody else "missing_id")
         time = self._time(given.time)
-        if time.value is None:
+        if time.value is None and (time.refusal or not self._live):
             return _refused(work, WHEN, time.refusal or "missing_time")
         work.note("time", time)
         spending = call == "track" and NAMES.get(name.lower()) in SPENDING
@@ -72,9 +74,11 @@ class Mapper:
         if wrong:
             return _refused(work, *wrong)
         event: dict[str, Any] = {"type": call, "messageId": self._message(given, row, call, name)}
-        event |= {"timestamp": time.value, "context": {"origin": "backfill", "source": self.source.name}}
+        if not self._live:
+            event["context"] = {"origin": "backfill", "source": self.source.name}
         more = {
             "event" if call == "track" else "name": name,
+            "timestamp": time.value,
             "userId": user,
             "anonymousId": anonymous,
             "channel": None if given.channel is None else text(given.channel).value,
@@ -82,9 +86,7 @@ class Mapper:
             "traits": self._traits(given, work),
             **given.extra,
         }
-        for key, value in more.items():
-            if value:
-                event[key] = value
+        event |= {key: value for key, value in more.items() if value}
         return Mapped(event, None, tuple(work.repairs), tuple(work.dropped))
 
     @staticmethod
@@ -105,7 +107,7 @@ class Mapper:
             fields=_narrowed(given.fields, there),
             traits=_narrowed(given.traits, there),
         )
-        return Mapper(source, *self._shop)
+        return Mapper(source, *self._shop, live=self._live)
 
     def misfits(self, columns: Iterable[str], file: str) -> list[RuleError]:
         """Columns that the mapping asks for and a table does not have, none of them; and it cannot do without."""

@@ -45,7 +45,7 @@ START: Final = Place(1, 1)
 
 _FILE: Final = ("version", "sources")
 _SOURCE: Final = (
-    "name", "files", "shape", "timezone", "currency", "unit", "region", "dates", "event", "event_from", "events",
+    "name", "files", "topics", "keys", "shape", "timezone", "currency", "unit", "region", "dates", "event", "event_from", "events",
     "user", "anonymous", "time", "id", "channel", "channel_from", "fields", "traits",
 )  # fmt: skip
 _COLUMN: Final = ("from", "as", "unit")
@@ -68,6 +68,10 @@ class SourceMap:
 
     name: str
     files: tuple[str, ...] = ()
+    topics: tuple[
+        str, ...
+    ] = ()  #: names or globs of topics whose records are of this source, unless they came by a key
+    keys: tuple[str, ...] = ()  #: ids of write keys
     shape: str = "table"
     timezone: str = ""  #: empty: the shop's
     currency: str = ""  #: empty: the shop's
@@ -148,6 +152,8 @@ class _Reading:
         found = SourceMap(
             name=name or "",
             files=self.texts(fields, "files"),
+            topics=self.texts(fields, "topics"),
+            keys=self.texts(fields, "keys"),
             shape=shape,
             timezone=self.zone(fields),
             currency=self.currency(fields),

@@ -15,7 +15,7 @@ import numpy as np
 from profiles import inputs
 from profiles.clock import Int64s, Millis, Zone
 from profiles.errors import Rejected
-from profiles.landing import Headers, Landing
+from profiles.landing import SKIPPED, Headers, Landing
 from profiles.stable import bucket_of
 from profiles.verify.log import Inputs, Logged, read, without
 from profiles.verify.report import Report
@@ -67,8 +67,10 @@ class Sources:
             self.records += 1
             partition.end = record.offset + 1
             try:
-                event = self.landing.read(record.value, record.stamp, record.headers)
+                event = self.landing.read(record.value, record.stamp, record.headers, partition.topic)
             except Rejected as fault:
+                if fault.reason == SKIPPED:
+                    continue
                 self.refused[partition.topic, partition.number, record.offset] = fault.reason
                 continue
             bucket = bucket_of(event.profile, self.buckets)

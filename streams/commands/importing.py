@@ -22,6 +22,7 @@ from profiles.clock import system_clock
 from profiles.errors import MienError
 from profiles.mapping.apply import Mapper
 from profiles.mapping.document import SHIPPED, SourceMap, load
+from profiles.mapping.live import book
 from profiles.rules.place import RuleErrors
 from profiles.settings import Settings
 from profiles.settings import load as settings_from_environment
@@ -63,13 +64,12 @@ def run(wish: Wish) -> int:
 
 
 def mapping_of(path: Path | None) -> tuple[SourceMap, ...]:
-    """The sources of a mapping file, or the shipped ones.
+    """The sources of a mapping file, or those of MIEN_SOURCES and the shipped ones.
 
     Raises:
         RuleErrors: everything that is wrong with it.
     """
-    chosen_path = path or SHIPPED
-    return load(chosen_path.read_text(encoding="utf-8"), str(path or SHIPPED.name))
+    return load(path.read_text(encoding="utf-8"), str(path)) if path else book(settings_from_environment())
 
 
 def chosen(sources: Sequence[SourceMap], name: str | None, path: Path) -> SourceMap:

@@ -14,9 +14,10 @@ import msgspec
 from profiles.dialects import cloudevents, posthog, segment, sensors
 from profiles.dialects.parcel import Arrived, Parcel, Ready, is_order
 from profiles.errors import MienError, Rejected
-from profiles.landing import Headers, Landing
+from profiles.landing import SKIPPED, Headers, Landing
 from profiles.mapping.apply import Mapper
 from profiles.mapping.document import SourceMap
+from profiles.mapping.live import LATEST, applied
 from profiles.settings import Settings
 from profiles.topics import for_events
 from streams.deadletters.letters import Letter
@@ -63,9 +64,9 @@ class Mender:
         try:
             mended = self._mended(letter)
             if mended.state == "ready":
-                self._landing.read(mended.value, letter.received, mended.headers)
+                self._landing.read(mended.value, letter.received, mended.headers, mended.topic)
         except Rejected as fault:
-            return Mended("refused", fault.reason)
+            return Mended("skipped" if fault.reason == SKIPPED else "refused", fault.reason)
         return mended
 
     def _mended(self, letter: Letter) -> Mended:
@@ -76,22 +77,11 @@ class Mender:
         return Mended("ready", "", letter.topic, letter.partition, None, letter.value, letter.own)
 
     def _mapped(self, letter: Letter, source: SourceMap) -> Mended:
-        try:
-            row = msgspec.json.decode(letter.value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Rejected("invalid_json", str(error)) from None
-        if not isinstance(row, dict):
-            raise Rejected("wrong_type", "expected a JSON object")
-        mapper = Mapper(source, self._settings.timezone, self._settings.currency, letter.received)
-        mapped = mapper(row)
-        if mapped.refused is not None:
-            code = mapped.refused.code
-            return Mended("skipped" if code == "skipped" else "refused", code)
-        event: dict[str, Any] = mapped.event or {}
-        if isinstance(own := row.get("messageId"), str) and own:
-            event["messageId"] = own
+        mapper = Mapper(source, self._settings.timezone, self._settings.currency, LATEST, live=True)
+        value = applied(mapper, letter.value).raw
+        event: dict[str, Any] = msgspec.json.decode(value)
         where = self._place(letter, is_order(event.get("event")))
-        return where._replace(value=msgspec.json.encode(event), key=_whom(event))
+        return where._replace(value=value, key=_whom(event))
 
     def _reread(self, letter: Letter) -> Mended:
         """Once more by its dialect: a newer release may understand what an older one did not."""
