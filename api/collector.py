@@ -17,6 +17,7 @@ from api.problems import RETRY_AFTER, Refusal
 from profiles.access import Key
 from profiles.clock import Clock
 from profiles.dialects.parcel import Item, Ready, Unfit
+from profiles.mapping.live import book, names_of
 from profiles.settings import Settings
 from profiles.topics import DEAD_LETTERS, PROFILE_INPUTS, for_events
 from profiles.wire import KEPT_BYTES, DeadLetter, headers
@@ -26,6 +27,7 @@ class Collector:
     """What all requests that bring events share."""
 
     def __init__(self, settings: Settings, clock: Clock, seconds: Callable[[], float] = monotonic) -> None:
+        self.names = names_of(book(settings))
         self._settings = settings
         self._clock = clock
         self._outlet = Outlet(settings)

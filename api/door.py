@@ -35,10 +35,10 @@ async def take(request: Request, dialect: str, read: Read, call: str = "") -> No
     """
     shown = _key_outside(request)
     key = await _admitted(request, shown) if shown else None
-    limit = house_of(request).settings.collect_bytes
+    limit, names = house_of(request).settings.collect_bytes, house_of(request).collector.names
     body = await _body(request, limit)
     try:
-        parcel = read(Arrived(body, limit, call, request.url.query, dict(request.headers)))
+        parcel = read(Arrived(body, limit, call, request.url.query, dict(request.headers), names))
     except Rejected as fault:
         if key is None:
             await _admitted(request, None)  # whoever shows no key is told nothing else

@@ -20,6 +20,8 @@ from profiles.dialects.parcel import Arrived, Item, Parcel, Ready, Unfit
 from profiles.errors import Rejected
 from profiles.intake import Event, Intake
 from profiles.kinds import Channel, Kind
+from profiles.mapping.document import load, shipped
+from profiles.mapping.live import names_of
 from profiles.settings import Settings
 from profiles.topics import NoTopic, for_events
 from streams.topics import matching
@@ -34,6 +36,11 @@ READERS: list[Callable[[Arrived], Parcel]] = [
     posthog.read,
     cloudevents.read,
 ]
+
+
+def read_sensors(arrived: Arrived) -> Parcel:
+    """As the collector does, with the names that Mien comes with."""
+    return sensors.read(arrived._replace(names=names_of(shipped())))
 
 
 def packed(value: object) -> bytes:
@@ -143,56 +150,66 @@ def sensed(**changed: object) -> dict[str, object]:
 @pytest.mark.parametrize("squeeze", [True, False])
 def test_sensors_events_are_unwrapped_and_get_our_names(name: str, squeeze: bool) -> None:
     value = [sensed()] if name == "data_list" else sensed()
-    event = understood(sensors.read(Arrived(form(value, name=name, squeeze=squeeze))))
+    event = understood(read_sensors(Arrived(form(value, name=name, squeeze=squeeze))))
     assert (event.kind, event.amount, event.time, event.profile) == (Kind.ORDER, 8800, NOW, "u-1")
 
 
 def test_a_browser_sends_them_in_the_address_of_an_image() -> None:
     page = sensed(event="$pageview", properties={"$lib": "js"}, distinct_id="d-1")
     query = urlencode({"data": b64encode(packed(page)), "ext": "crc=1"})
-    event = understood(sensors.read(Arrived(b"", query=query)))
+    event = understood(read_sensors(Arrived(b"", query=query)))
     assert (event.kind, event.channel, event.profile) == (Kind.VISIT, Channel.WEB, "anon:d-1")
 
 
 def test_a_login_id_is_a_user_and_any_other_a_device() -> None:
-    assert one(sensors.read(Arrived(form(sensed()))))["userId"] == "u-1"
-    assert one(sensors.read(Arrived(form(sensed(properties={})))))["anonymousId"] == "u-1"
+    assert one(read_sensors(Arrived(form(sensed()))))["userId"] == "u-1"
+    assert one(read_sensors(Arrived(form(sensed(properties={})))))["anonymousId"] == "u-1"
     v3 = sensed(properties={}, identities={"$identity_login_id": "u-3"}, distinct_id="$identity_login_id+u-3")
-    assert one(sensors.read(Arrived(form(v3))))["userId"] == "u-3"
+    assert one(read_sensors(Arrived(form(v3))))["userId"] == "u-3"
 
 
 def test_a_sign_up_links_two_ids_and_profiles_are_traits() -> None:
-    linked = one(sensors.read(Arrived(form(sensed(type="track_signup", event="$SignUp", original_id="d-9")))))
+    linked = one(read_sensors(Arrived(form(sensed(type="track_signup", event="$SignUp", original_id="d-9")))))
     assert (linked["type"], linked["userId"], linked["previousId"]) == ("alias", "u-1", "d-9")
     known = sensed(type="profile_set", properties={"city": "上海", "$is_login_id": True})
-    assert one(sensors.read(Arrived(form(known))))["traits"] == {"city": "上海"}
+    assert one(read_sensors(Arrived(form(known))))["traits"] == {"city": "上海"}
 
 
 def test_what_mien_does_not_keep_is_a_dead_letter_with_a_reason() -> None:
-    found = items(sensors.read(Arrived(form([sensed(), sensed(type="item_set")], name="data_list"))))
+    found = items(read_sensors(Arrived(form([sensed(), sensed(type="item_set")], name="data_list"))))
     assert [getattr(item, "reason", "") for item in found] == ["", "unsupported_type"]
 
 
 def test_an_unknown_name_goes_through_and_a_name_of_ours_is_not_overwritten() -> None:
-    event = one(sensors.read(Arrived(form(sensed(event="摇一摇", properties={"order_id": "a", "orderID": "b"})))))
+    event = one(read_sensors(Arrived(form(sensed(event="摇一摇", properties={"order_id": "a", "orderID": "b"})))))
     assert event["event"] == "摇一摇"
     assert event["properties"] == {"order_id": "a", "orderID": "b"}
 
 
 def test_a_repeat_of_a_sensors_event_has_the_same_id_whenever_it_is_sent() -> None:
     first, second, other = (
-        one(sensors.read(Arrived(form(sensed(**changed)))))["messageId"]
+        one(read_sensors(Arrived(form(sensed(**changed)))))["messageId"]
         for changed in ({"_flush_time": 1}, {"_flush_time": 2}, {"time": NOW + 1})
     )
     assert first == second != other
 
 
-def test_the_mapped_names_are_names_that_intake_counts() -> None:
-    from profiles.dialects.sensors_names import EVENTS
-    from profiles.kinds import CALLS, NAMES
-
-    assert {name.lower() for _, name in EVENTS.values() if name} <= set(NAMES)
-    assert {call for call, name in EVENTS.values() if not name} <= set(CALLS)
+def test_a_shop_has_names_of_its_own_and_leaves_events_out() -> None:
+    """In the order of the mapping, whatever the case; patterns after names; lines of an order as well."""
+    text = """
+version: 1
+sources:
+  - name: sensors
+    shape: sensors
+    events: {提交订单: Order Completed, "app_*": skip}
+    fields: {revenue: [total, 实付], product_id: goods_id}
+"""
+    names = names_of(load(text))
+    about = {"实付": 5, "TOTAL": 8, "products": [{"goodsId": "p"}]}
+    sent = [sensed(event="提交订单", properties=about), sensed(event="app_start"), sensed(event="SubmitOrder")]
+    found = [json.loads(item.value) for item in sensors.plain(packed(sent), names).items if isinstance(item, Ready)]
+    assert [each["event"] for each in found] == ["Order Completed", "SubmitOrder"]
+    assert found[0]["properties"] == {"revenue": 8, "实付": 5, "products": [{"product_id": "p"}]}
 
 
 # --- posthog, cloudevents ----------------------------------------------------------------------------------------------
@@ -291,7 +308,7 @@ def test_a_bomb_stops_at_the_limit() -> None:
     with pytest.raises(Rejected, match="body_too_large"):
         inflate(bomb, 1 << 20)
     with pytest.raises(Rejected, match="body_too_large"):
-        items(sensors.read(Arrived(urlencode({"data": b64encode(bomb)}).encode(), limit=1 << 20)))
+        items(read_sensors(Arrived(urlencode({"data": b64encode(bomb)}).encode(), limit=1 << 20)))
     with pytest.raises(Rejected, match="bad_gzip"):
         inflate(bomb[:1000], 60 << 20)
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from profiles.dialects.names import NONE, Names
 from profiles.errors import Rejected
 from profiles.identity.claims import stands_for_nobody
 from profiles.intake import EVENT_LIMIT
@@ -33,6 +34,7 @@ class Arrived(NamedTuple):
     call: str = ""  #: what the path says this is: ``track``, ``identify`` ...
     query: str = ""
     headers: Mapping[str, str] = {}
+    names: Names = NONE  #: for dialects whose events have names of their own
 
 
 class Ready(NamedTuple):

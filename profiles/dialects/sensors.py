@@ -1,23 +1,35 @@
 """神策 Sensors Analytics: ``/sa``, a form whose ``data`` or ``data_list`` is base64 of (mostly gzipped) JSON.
 
-Knows: its types and how its SDKs wrap them.  Must not know: names (``sensors_names``).
+Knows: its types and how its SDKs wrap them.  Must not know: what shops call their events (``Arrived.names``).
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
 
 import msgspec
 
 from profiles.dialects.inflate import inflate
+from profiles.dialects.names import Names
 from profiles.dialects.parcel import Arrived, Fields, Item, Parcel, Unfit, fields, listed, part, ready, text
-from profiles.dialects.sensors_names import CHANNELS, EVENTS, FIELDS
 from profiles.errors import Rejected
 
+#: ``$lib`` -> channel
+CHANNELS: Final[dict[str, str]] = {
+    "js": "web",
+    "Android": "app",
+    "iOS": "app",
+    "HarmonyOS": "app",
+    "Flutter": "app",
+    "ReactNative": "app",
+    "MiniProgram": "mini_program",
+    "WechatMini": "mini_program",
+    "AlipayMini": "mini_program",
+}
 _SETS: Final = frozenset({"profile_set", "profile_set_once"})
 _LINKS: Final = frozenset({"track_signup", "track_id_bind"})
 _LOGIN: Final = "$identity_login_id"
@@ -41,28 +53,31 @@ def read(arrived: Arrived) -> Parcel:
         packed = b64decode(wrapped.replace(" ", "+"))  # a browser may leave + as it is, which a form reads as a space
     except ValueError as error:
         raise Rejected("bad_base64", str(error)) from None
-    return plain(inflate(packed, arrived.limit))
+    return plain(inflate(packed, arrived.limit), arrived.names)
 
 
-def plain(body: bytes) -> Parcel:
+def plain(body: bytes, names: Names) -> Parcel:
     """One event or a list of them, unwrapped.
 
     Raises:
         Rejected: a list that is no JSON.
     """
     body = body.strip()
-    return Parcel("", _events(listed(body) if body.startswith(b"[") else [msgspec.Raw(body)]))
+    return Parcel("", _events(listed(body) if body.startswith(b"[") else [msgspec.Raw(body)], names))
 
 
-def _events(sent: list[msgspec.Raw]) -> Iterator[Item]:
+def _events(sent: list[msgspec.Raw], names: Names) -> Iterator[Item]:
     for raw in sent:
         try:
-            yield _event(fields(raw), bytes(raw))
+            item = _event(fields(raw), bytes(raw), names)
         except Rejected as fault:
-            yield Unfit(fault.reason, fault.detail, bytes(raw))
+            item = Unfit(fault.reason, fault.detail, bytes(raw))
+        if item is not None:
+            yield item
 
 
-def _event(given: Fields, raw: bytes) -> Item:
+def _event(given: Fields, raw: bytes, names: Names) -> Item | None:
+    """The event, or None if the names say that such events are left out."""
     sort, properties = text(given.get("type")), part(given.get("properties"))
     event: Fields = {
         **_who(given, properties),
@@ -72,8 +87,11 @@ def _event(given: Fields, raw: bytes) -> Item:
         "context": {"library": part(given.get("lib"))},
     }
     if sort == "track":
-        called, name = EVENTS.get(text(given.get("event")), ("track", text(given.get("event"))))
-        event |= {"type": called, "event": name or text(given.get("event")), "properties": _properties(properties)}
+        theirs = text(given.get("event"))
+        ours = names.event(theirs)
+        if ours is None:
+            return None
+        event |= {"type": ours[0], "event": ours[1] or theirs, "properties": names.properties(properties)}
     elif sort in _LINKS:
         event |= {"type": "alias", "previousId": given.get("original_id")}
     elif sort in _SETS:
@@ -90,25 +108,6 @@ def _who(given: Fields, properties: Fields) -> Fields:
     whom = given.get("distinct_id")
     if login:
         return {"userId": login}
-    if properties.get("$is_login_id") is True or given.get("type") in _LINKS:
+    if properties.get("$is_login_id") is True or text(given.get("type")) in _LINKS:
         return {"userId": whom, "anonymousId": given.get("anonymous_id")}
     return {"anonymousId": whom}
-
-
-def _properties(given: Fields) -> Fields:
-    """Under our names where there are any; everything else as it is."""
-    out: Fields = {}
-    for key, value in given.items():
-        name = FIELDS.get(_plain(key))
-        if name is not None and name not in given:
-            out.setdefault(name, value)
-        else:
-            out[key] = value
-    if isinstance(products := out.get("products"), list):
-        out["products"] = [_properties(each) if isinstance(each, dict) else each for each in products]
-    return out
-
-
-@lru_cache(maxsize=4096)
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()

@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 
 from profiles.cleaning.texts import identity, spelled, text
 from profiles.clock import Millis
+from profiles.dialects.names import KEEP, SKIP
 from profiles.errors import RuleError
 from profiles.kinds import CALLS, NAMES, Kind
-from profiles.mapping.document import KEEP, SKIP, Column, SourceMap
+from profiles.mapping.document import Column, SourceMap
 from profiles.mapping.fields import Fields, Note, Washing
 from profiles.mapping.records import Row, Said, first, said
 from profiles.mapping.targets import MONEY, PROPERTIES, TRAITS

@@ -29,13 +29,13 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from profiles.dialects.names import KEEP, SKIP
 from profiles.kinds import CALLS, CHANNELS, NAMES
 from profiles.mapping.targets import MONEY, PROPERTIES, SORTS, TRAITS
 from profiles.rules.place import Place, Source
 from profiles.rules.reader import Fields, root
 
 SHIPPED: Final = Path(__file__).parent / "sources.yaml"
-KEEP, SKIP = "keep", "skip"  #: what ``events`` may say of a name besides ours
 SHAPES: Final = ("table", "segment", "sensors")
 UNITS: Final[dict[str, int]] = {"yuan": 0, "元": 0, "major": 0, "fen": 2, "分": 2, "cent": 2, "cents": 2, "minor": 2}
 DATES: Final[dict[str, bool]] = {"day_first": True, "month_first": False}

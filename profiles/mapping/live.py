@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from profiles.clock import Millis
+from profiles.dialects.names import NONE, Names
 from profiles.errors import Rejected
 from profiles.mapping.apply import Mapper
 from profiles.mapping.document import SHIPPED, SourceMap, load
@@ -37,6 +38,14 @@ def book(settings: Settings) -> tuple[SourceMap, ...]:
     own = load(settings.sources.read_text(encoding="utf-8"), str(settings.sources))
     names = {each.name for each in own}
     return (*own, *(each for each in shipped if each.name not in names))
+
+
+def names_of(sources: Sequence[SourceMap], shape: str = "sensors") -> Names:
+    """The names of the first source of a shape, for the collector; a column's unit and cleaning count in ``Live`` alone."""
+    source = next((each for each in sources if each.shape == shape), None)
+    if source is None:
+        return NONE
+    return Names(source.events or {}, {column.target: column.names for column in source.fields})
 
 
 class Mapped(NamedTuple):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from profiles.dialects.names import plain
 from profiles.kinds import CALLS
 from profiles.mapping.document import Column, SourceMap
 
@@ -55,6 +56,11 @@ def first(row: Row, column: Column | None) -> object:
         value = row.get(name)
         if value is not None and value != "":
             return value
+    if type(row) is ChainMap:  # a nested record, whose last map knows names without case and _
+        for name in column.names:
+            value = row.maps[-1].get(plain(name))
+            if value is not None and value != "":
+                return value
     return None
 
 
@@ -75,7 +81,8 @@ def said(source: SourceMap, row: Row) -> Said:
 
 def _overlaid(source: SourceMap, row: Row, found: Said) -> Said:
     """What the mapping finds elsewhere goes before what the shape says."""
-    row = ChainMap(dict(found.properties), dict(found.traits), dict(row))
+    loose = {plain(name): value for name, value in found.properties.items()} if source.shape == "sensors" else {}
+    row = ChainMap(dict(found.properties), dict(found.traits), dict(row), loose)
     return found._replace(
         row=row,
         user=_or(first(row, source.user), found.user),

@@ -17,7 +17,7 @@ from profiles.errors import MienError, Rejected
 from profiles.landing import SKIPPED, Headers, Landing
 from profiles.mapping.apply import Mapper
 from profiles.mapping.document import SourceMap
-from profiles.mapping.live import LATEST, applied
+from profiles.mapping.live import LATEST, applied, book, names_of
 from profiles.settings import Settings
 from profiles.topics import for_events
 from streams.deadletters.letters import Letter
@@ -26,12 +26,12 @@ from streams.topics import OWN
 State = Literal["ready", "refused", "skipped", "impossible"]
 COLLECTED: Final = "collect/"
 
-_REREAD: Final[dict[str, Callable[[bytes], Parcel]]] = {
-    "segment": lambda raw: segment.single(Arrived(raw)),
-    "jitsu": lambda raw: segment.single(Arrived(raw)),
-    "posthog": lambda raw: posthog.read(Arrived(raw)),
-    "sensors": sensors.plain,
-    "cloudevents": lambda raw: cloudevents.read(Arrived(raw)),
+_REREAD: Final[dict[str, Callable[[Arrived], Parcel]]] = {
+    "segment": segment.single,
+    "jitsu": segment.single,
+    "posthog": posthog.read,
+    "sensors": lambda arrived: sensors.plain(arrived.body, arrived.names),
+    "cloudevents": cloudevents.read,
 }
 
 
@@ -53,6 +53,7 @@ class Mender:
     def __init__(self, settings: Settings, source: SourceMap | None = None) -> None:
         self._settings = settings
         self._source = source
+        self._names = names_of(book(settings))
         self._landing = Landing.of(settings)
 
     def __call__(self, letter: Letter) -> Mended:
@@ -88,7 +89,9 @@ class Mender:
         reread = _REREAD.get(letter.topic.removeprefix(COLLECTED))
         if reread is None:
             return Mended("impossible", "unknown_dialect")
-        [item] = reread(letter.value).items
+        item = next(reread(Arrived(letter.value, names=self._names)).items, None)
+        if item is None:
+            return Mended("skipped", "skipped")
         if not isinstance(item, Ready):
             return Mended("refused", item.reason)
         return self._place(letter, item.order)._replace(value=item.value, key=item.key)
