@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from profiles.clock import Clock, Millis, Zone
+from profiles.identity.guards import Limits
 from profiles.inputs import Batch, Work
 from profiles.layout import TABLES
 from profiles.step import Rows, Step
@@ -44,7 +45,7 @@ class WatchedBucket(Bucket):
 
     def __init__(self, number: int, store: ProfileStore, worlds: Worlds, clock: Clock, zone: Zone) -> None:
         super().__init__(number, store, worlds, clock, zone, replay=False)
-        self._planner: _Watched = _Watched(number, store, worlds, zone)
+        self._planner: _Watched = _Watched(number, store, worlds, zone, Limits(), 1)
 
     @property
     def decided(self) -> int:
