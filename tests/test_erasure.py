@@ -270,7 +270,8 @@ def test_the_desk_forgets_after_all_that_was_said_before_and_nothing_that_is_sai
         shop.run(hand.handle(0, said))  # read again after a crash: known by then
         mine = [one for one in shop.run(DeskReads(shop.client).alerts()).alerts if one.profile == name]
         assert [(one.at, one.state) for one in mine] == [(said[3].at, "open")]
-        assert forgotten(shop, f"r-{cut}|h").gone["alerts"] == 1
+        gone = forgotten(shop, f"r-{cut}|h").gone
+        assert (gone["alerts"], gone["deliveries"]) == (1, 1)
 
 
 def moved(seq: int, profile: str, to: str, was: str) -> Transition:

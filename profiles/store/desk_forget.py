@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from profiles.alerts import Alert
+from profiles.alerts import STATES, Alert
 from profiles.deliveries import lane_id
 from profiles.store import desk_rows as rows
 from profiles.store import keys
-from profiles.store.client import Client, reaching
+from profiles.store.client import Client, Script, reaching
 
 PAGE: Final = 1000
 Gone = dict[str, Counter[str]]  #: customer -> what -> how many
@@ -75,21 +75,31 @@ async def _alerts(redis: Any, whom: frozenset[str]) -> list[tuple[Alert, rows.Ro
     return found
 
 
-async def _drop(redis: Any, one: Alert, row: rows.Row) -> int:
+# KEYS: the five lists of alerts, open, causes, the alert, its deliveries, the queue of each.
+# ARGV: alert, its field of open, how many causes, causes, deliveries.  Returns how many deliveries there were.
+_DROP: Final = """
+local id, causes, gone = ARGV[1], tonumber(ARGV[3]), 0
+local made = #ARGV - 3 - causes
+for i = 1, 5 do redis.call('ZREM', KEYS[i], id) end
+if redis.call('HGET', KEYS[6], ARGV[2]) == id then redis.call('HDEL', KEYS[6], ARGV[2]) end
+for i = 1, causes do redis.call('HDEL', KEYS[7], ARGV[3 + i]) end
+redis.call('DEL', KEYS[8])
+for i = 1, made do
+  gone = gone + redis.call('DEL', KEYS[8 + i])
+  redis.call('ZREM', KEYS[8 + made + i], ARGV[3 + causes + i])
+end
+return gone
+"""
+
+
+async def _drop(redis: Client, one: Alert, row: rows.Row) -> int:
     """One alert, with its deliveries and wherever it is listed, at once; how many deliveries there were."""
     begun = rows.delivery_ids_of(row)
     made = [*begun, *(name.replace("-raised", "-resolved") for name in begun)]
-    pipe: Any = redis.pipeline(transaction=True)
-    pipe.delete(keys.alert(one.id), *map(keys.delivery, made))
-    for index in (keys.ALERT_ALL, keys.ALERT_STAKES, *map(keys.alerts_in, ("open", "acknowledged", "resolved"))):
-        pipe.zrem(index, one.id)
-    for name in made:
-        pipe.zrem(keys.due_deliveries(lane_id(name)), name)
-    pipe.hdel(keys.ALERT_OPEN, f"{one.policy}|{one.profile}")
-    for cause in rows.episode_of(row).causes:
-        pipe.hdel(keys.ALERT_CAUSES, "|".join((*cause, one.profile)))
-    found: int = (await pipe.execute())[0]
-    return found - 1
+    causes = ["|".join((*cause, one.profile)) for cause in rows.episode_of(row).causes]
+    named = [keys.ALERT_ALL, keys.ALERT_STAKES, *map(keys.alerts_in, STATES), keys.ALERT_OPEN, keys.ALERT_CAUSES]
+    named += [keys.alert(one.id), *map(keys.delivery, made), *(keys.due_deliveries(lane_id(name)) for name in made)]
+    return int(await Script(redis, _DROP)(named, [one.id, f"{one.policy}|{one.profile}", len(causes), *causes, *made]))
 
 
 async def _lines(redis: Any, stream: str, profile_of: Callable[[rows.Row], str], gone: Gone) -> None:
