@@ -140,6 +140,14 @@ def test_a_worker_that_was_overtaken_adds_nothing_and_a_new_log_of_that_name_is_
     assert shop.run(QualityStore(shop.client).position("events.crm/0")) == Position(1, NOW + 1)
 
 
+def test_what_is_stored_once_more_because_no_answer_came_counts_once(shop: Shop) -> None:
+    store, was, now = QualityStore(shop.client), Position(), Position(5, NOW)
+    assert shop.run(store.add("t/0", was, now, {TODAY: {"t\taccepted": 5}}))
+    assert shop.run(store.add("t/0", was, now, {TODAY: {"t\taccepted": 5}}))
+    assert shop.run(stored(shop))["t"] == {"accepted": 5}
+    assert not shop.run(store.add("t/0", was, Position(7, NOW), {TODAY: {"t\taccepted": 7}}))
+
+
 def test_days_add_up_and_of_the_latest_the_latest_counts() -> None:
     days: dict[str, Counts] = {
         "2026-01-01": {"accepted": 3, "last": 5, "of:time": 2, "has:time": 1},

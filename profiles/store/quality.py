@@ -19,6 +19,7 @@ KEPT: Final[Millis] = 32 * DAY
 # many pairs, the pairs; a name that ends with ! keeps the largest.
 _ADD: Final = """
 local at = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if at == ARGV[3] then return 1 end
 if at ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 local i = 5
@@ -68,6 +69,8 @@ class QualityStore:
 
     async def add(self, place: str, was: Position, now: Position, days: Mapping[str, Mapping[str, int]]) -> bool:
         """Add counts by day, and say how far they go; False, and nothing happens, if somebody else was there since.
+
+        Once more after no answer came is harmless: the position tells that it was done.
 
         A name that ends with ``!`` keeps the largest.
         """
