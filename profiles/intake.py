@@ -25,6 +25,7 @@ from profiles.measures import TRAITS
 from profiles.privacy import is_private, masked
 from profiles.said import SAID, said
 from profiles.settings import Settings
+from profiles.sidecar import GROUP
 from profiles.stable import code_of, message_key
 from profiles.vault.seal import APART
 
@@ -88,6 +89,7 @@ class Message(msgspec.Struct, rename="camel"):
     user_id: Text = None
     anonymous_id: Text = None
     previous_id: Text = None
+    group_id: Text = None
     message_id: str | None = None
     timestamp: datetime | int | float | None = None
     original_timestamp: datetime | int | float | None = None
@@ -217,7 +219,10 @@ class Intake:
             lines=lines,
             traits=traits,
             names=tuple(names.items()),
-            patch=patch + consent.told(message.event, _consent(message), raw) + said(kind, rating, raw),
+            patch=patch
+            + _group(message)
+            + consent.told(message.event, _consent(message), raw)
+            + said(kind, rating, raw),
             private=tuple(private) if self._seals else (),
             claims=self._claims(message, profile),
         )
@@ -228,7 +233,8 @@ class Intake:
             others.append((ANONYMOUS, str(message.anonymous_id).strip(), False))
         if message.previous_id is not None and message.type == "alias":
             others.append((ANONYMOUS, str(message.previous_id).strip(), True))
-        given = message.traits or (message.context.traits if message.context else None)
+        own = None if message.type == "group" else message.traits  # those of a group call are the group's
+        given = own or (message.context.traits if message.context else None)
         return claims_of(profile, others, given, self._blind, self._blocked) if others or given else ()
 
     def _time(self, message: Message, received: Millis) -> tuple[Millis | None, Millis]:
@@ -324,6 +330,14 @@ def _name(kind: str, given: str | int, blocked: frozenset[str]) -> str:
     if kind == USER and reserved(value):
         raise Rejected("reserved_id", f"a userId must not begin with {value.partition(':')[0]}:, see docs/identity.md")
     return name_of(kind, value)
+
+
+def _group(message: Message) -> tuple[tuple[str, bool], ...]:
+    """What a group call says the customer belongs to."""
+    if message.type != "group" or message.group_id is None:
+        return ()
+    name = str(message.group_id).strip()[:NAME_LIMIT]
+    return () if stands_for_nobody(name) else ((f"{GROUP}{name}", True),)
 
 
 def _key(message: Message, raw: bytes, claimed: Millis | None) -> int:

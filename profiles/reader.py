@@ -38,7 +38,7 @@ from profiles.models.suggestions import Known, Suggestions, reached, suggested
 from profiles.replay import stream_time
 from profiles.rules import RuleBook
 from profiles.settings import Settings
-from profiles.sidecar import traits
+from profiles.sidecar import GROUP, groups, traits
 from profiles.stable import bucket_of, code_of
 from profiles.store import keys
 from profiles.store.base import Checkpoint
@@ -52,6 +52,7 @@ from profiles.timeline import Note, decode, rules_of
 from profiles.view import Look, Outlook, ProfileView, Text, cart_of, carted, codes_in, identity_of, interests_of, view
 from profiles.voice import Voice, heard
 
+_A_GROUP = GROUP.encode()
 CHECKPOINT_TTL = 250  #: ms a checkpoint is kept; lag is a matter of tenths of a second
 OUTLOOKS_KEPT = 10_000
 LOOKS_KEPT = 4
@@ -185,6 +186,8 @@ class Reader:
                 self._outlooks.popitem(last=False)
         await self._learn([row])
         shown = view(found.profile, row, traits(found.side), found.now, found.lag, look, ahead)
+        if found.side and _A_GROUP in found.side:
+            shown = msgspec.structs.replace(shown, groups=groups(found.side))
         return (
             shown
             if found.node is None

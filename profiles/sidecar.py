@@ -17,6 +17,7 @@ from profiles.vault.seal import mask_of
 
 Value = str | int | float | bool
 Patch = tuple[tuple[str, Value], ...]
+GROUP: Final = "group:"  #: what the name of a membership begins with
 TRAITS_KEPT: Final = 64
 
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -30,7 +31,18 @@ def read(blob: bytes | None) -> dict[str, tuple[int, Value]]:
 
 def traits(blob: bytes | None) -> dict[str, Value]:
     """The traits alone, by name: what may be shown."""
-    return {name: shown(value) for name, (_, value) in sorted(read(blob).items()) if name != SAID}
+    kept = sorted(read(blob).items())
+    return {name: shown(value) for name, (_, value) in kept if name != SAID and not name.startswith(GROUP)}
+
+
+def groups(blob: bytes | None) -> tuple[str, ...]:
+    """Companies, teams and households that a customer was said to belong to, the latest first.
+
+    >>> groups(patched(None, [(5, ((GROUP + "acme", True),)), (9, ((GROUP + "globex", True),))]))
+    ('globex', 'acme')
+    """
+    found = [(-time, name.removeprefix(GROUP)) for name, (time, _) in read(blob).items() if name.startswith(GROUP)]
+    return tuple(name for _, name in sorted(found))
 
 
 def shown(value: Value) -> Value:

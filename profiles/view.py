@@ -177,6 +177,7 @@ class ProfileView(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     interests: dict[str, tuple[InterestView, ...]]
     cart: tuple[str, ...]
     asked: str | None = None  #: the id that was asked for, if it is another one of this customer
+    groups: tuple[str, ...] = ()  #: what `group` calls said they belong to, the latest first
     identity: IdentityView | None = None  #: if more than one id is known
 
 

@@ -63,6 +63,14 @@ def test_who_is_behind_a_customer_is_shown(one: httpx.Client) -> None:
     assert one.get("/v1/profiles/nobody/identity").status_code == 404
 
 
+def test_what_a_customer_belongs_to_is_shown_and_joins_nobody(shop: Shop, http: httpx.Client) -> None:
+    """The traits of a group call are the group's."""
+    for user in ("u-5", "u-6"):
+        shop.tell({"type": "group", "userId": user, "groupId": "acme", "traits": {"phone": "021-62178888"}})
+    found = http.get("/v1/profiles/u-6").raise_for_status().json()
+    assert (found["groups"], "identity" in found) == (["acme"], False)
+
+
 def test_a_customer_who_is_alone_has_nothing_of_it(shop: Shop, http: httpx.Client) -> None:
     shop.tell(page("u-9"))
     found = http.get("/v1/profiles/u-9").raise_for_status().json()
