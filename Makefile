@@ -28,9 +28,9 @@ demo: $(READY)
 # KAFKA, STORE, LANES and FAULTS_ROUNDS reach the tests because make exports what its command line sets.
 # One thread for linear algebra: its small sums gain nothing from two, and two that share busy cores wait for each other.
 test faults bench: export OPENBLAS_NUM_THREADS ?= 1
-# Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis; JOBS=2.
+# Run every test, skipped ones with their reason; ARGS="-x" goes to pytest; KAFKA=apache|apache3 STORE=cluster|redis; JOBS=3.
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile $(ARGS)
 
 # Let processes, servers and networks die under load, again and again; FAULTS_ROUNDS=3 SEED=7 KAFKA=apache STORE=cluster.
 faults: $(READY)
