@@ -19,6 +19,7 @@ from profiles.access import SCOPES
 from profiles.alerts import Alert
 from profiles.erasure import Report
 from profiles.forecast import Forecast
+from profiles.lineage import Lineage
 from profiles.models.basket_lines import Baskets
 from profiles.models.paths import NextStep, Paths
 from profiles.models.retention import Retention
@@ -33,6 +34,7 @@ _SHOWN: Final = (
     Alert,
     Baskets,
     Forecast,
+    Lineage,
     NextStep,
     Paths,
     Problem,

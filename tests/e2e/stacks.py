@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from streams.commands.stack import Running, serve
 from streams.shoppers import Totals, send, year
 from streams.topics import TRANSITIONS
 from tests.lanes.servers import Pair, servers
+from tests.processes import eventually
 
 TAGS = Path(__file__).with_name("tags.yaml")
 END = 1_760_000_000_000  #: a fixed day, so that two replays are the same
@@ -58,8 +59,15 @@ class Stack:
         return pid
 
     def kill(self, name: str) -> None:
-        """As the worst operator would: ``kill -9``."""
-        os.kill(self.pid(name), signal.SIGKILL)
+        """As the worst operator would: ``kill -9``; one that is just being started anew is waited for."""
+
+        def killed() -> bool:
+            with suppress(ProcessLookupError, StopIteration, AssertionError):
+                os.kill(self.pid(name), signal.SIGKILL)
+                return True
+            return False
+
+        eventually(killed, f"{name} is killed", seconds=60)
 
     @contextmanager
     def away(self, part: str) -> Iterator[None]:

@@ -32,9 +32,9 @@ def alone(store: Store, redis_url: str) -> str:
 MANY = 200
 
 
-def with_client(url: str, story: Callable[[Any], Awaitable[None]]) -> None:
+def with_client(url: str, story: Callable[[Any], Awaitable[None]], seconds: float = 1.0) -> None:
     async def told() -> None:
-        client = connect(url, timeout=1.0)
+        client = connect(url, timeout=seconds)
         assert isinstance(client, Together)
         try:
             await story(client)
@@ -94,12 +94,12 @@ def test_calls_of_one_caller_are_carried_out_in_their_order(alone: str) -> None:
 
 def test_a_call_that_waits_at_the_server_holds_up_no_other(alone: str) -> None:
     async def story(client: Any) -> None:
-        waiting = asyncio.create_task(client.execute_command("XREAD", "BLOCK", 800, "STREAMS", "nothing", "$"))
+        waiting = asyncio.create_task(client.execute_command("XREAD", "BLOCK", 1600, "STREAMS", "nothing", "$"))
         await asyncio.sleep(0.05)
-        assert await asyncio.wait_for(client.ping(), 0.5)
+        assert await asyncio.wait_for(client.ping(), 1.3)
         assert not await waiting
 
-    with_client(alone, story)
+    with_client(alone, story, seconds=8.0)
 
 
 def test_a_server_that_is_away_is_away_for_everybody_and_back_for_everybody(alone: str) -> None:
