@@ -60,7 +60,7 @@ _STANDING: Final = TABLES.size - TABLES.facts  #: slots
 _RISK: Final = INDEX["risk"]
 _STAKE: Final = INDEX["at_stake"]
 _PRIORITY: Final = INDEX["rescue_priority"]
-_SAMPLED: Final = tuple((name, INDEX[name]) for name in SAMPLED)
+_SAMPLED: Final = np.array([INDEX[name] for name in SAMPLED])
 _IS_MOMENT: Final = np.array([kind in MOMENTS for kind in sorted(Kind)])  #: by kind
 
 
@@ -273,7 +273,8 @@ class Step:
     def _sample(self, r: int, at: int, x: Floats) -> None:
         self.seq += 1
         profile = self._rows.profiles[r]
-        seen = {name: round(value, EXACT) for name, i in _SAMPLED if (value := x.item(i)) == value}
+        values = zip(SAMPLED, x[_SAMPLED].tolist(), strict=True)
+        seen = {name: round(value, EXACT) for name, value in values if value == value}  # noqa: PLR0124 - NaN is not
         sample = Sample(self._bucket, self.seq, profile, at, seen)
         self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
 

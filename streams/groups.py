@@ -15,6 +15,7 @@ from streams.sift import Placed
 
 Order = inputs.Control | inputs.Erase  #: a record that is no events
 COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
+HISTORY = 20  #: as many as one of these is one of history: it tells of every week since, and a commit is one message
 TOLD_LIMIT = 500  #: most messages about who is who of one commit
 
 
@@ -76,7 +77,9 @@ def groups(
 def _size(record: inputs.Record) -> int:
     if isinstance(record, Joining):
         return len(record.told) * COMMIT_LIMIT // TOLD_LIMIT
-    return len(record.profiles) if isinstance(record, inputs.Batch) else COMMIT_LIMIT + 1
+    if not isinstance(record, inputs.Batch):
+        return COMMIT_LIMIT + 1
+    return len(record.profiles) * (HISTORY if record.origin == "backfill" else 1)
 
 
 def _whole(run: list[Placed], told: list[tuple[int, Joining]]) -> tuple[int, list[Placed] | Joining]:

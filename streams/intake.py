@@ -33,6 +33,7 @@ from streams.sift import FAULT, Aside, Poison, said
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS, matching
 
 STRETCH = 1000  #: most events of one record of profile-inputs
+HISTORY_STRETCH = 100  #: of history: each may tell of years of silence, and a record is never cut
 REMEMBERED = 100_000  #: claims
 
 
@@ -146,8 +147,9 @@ class IntakeHop:
     async def handle(self, records: Sequence[Any]) -> list[DeadLetter]:
         """Send records of one source partition on; returns the refused ones once all of it is safely in Kafka."""
         dead = []
-        for start in range(0, len(records), STRETCH):
-            stretch = records[start : start + STRETCH]
+        most = HISTORY_STRETCH if matching(self._history, [records[0].topic]) else STRETCH
+        for start in range(0, len(records), most):
+            stretch = records[start : start + most]
             if self._quality is not None:
                 await self._quality.begin((stretch[0].topic, stretch[0].partition))
             read, values = await self._packed(stretch)

@@ -105,6 +105,16 @@ def test_history_and_what_happens_are_never_one_commit() -> None:
     assert [offset for offset, _ in cut] == [1, 2, 3]
 
 
+def test_history_is_committed_in_small_pieces() -> None:
+    """A hundred customers tell of every week since, and all that a commit has to say is one message to Redis."""
+    events = [
+        (at, Event(f"u{at}", Kind.ORDER, END - 300 * DAY, amount=9900, order=at + 1, key=at + 1)) for at in range(60)
+    ]
+    live, history = batch(events), replace(batch(events), origin="backfill")
+    assert [offset for offset, _ in groups([(0, live), (1, live), (2, live)])] == [2]
+    assert [offset for offset, _ in groups([(0, history), (1, history), (2, history)])] == [0, 1, 2]
+
+
 def test_a_record_written_before_there_was_history_is_live() -> None:
     raw = inputs.encode(batch([(0, BUYS[0])]))
     old = raw.replace(b"\xa6origin\xa4live", b"\xa6ignore\xa4live")
