@@ -23,7 +23,7 @@ from profiles.inputs import Control
 from profiles.store.redis import connect
 from profiles.store.registry import Registry
 from profiles.store.worlds import SHIPPED_TAGS, publish
-from streams.commands.tags import tell
+from streams.commands.tell import tell
 
 TITLE: Final = "Rules: edited, live, everybody decided anew"
 NEW: Final = {
@@ -74,7 +74,7 @@ def _edit(here: Stack, number: int) -> tuple[float, float, float, int]:
     before, seq = cpu_of(processes), sum(each.seq for each in here.checkpoints())
     begun = time.perf_counter()
     version = asyncio.run(_publish(here, text))
-    tell(here.settings, Control("rules", version))
+    tell(here.settings, Control("rules", version), range(here.settings.buckets))
     _until(here, lambda each: each.rules == version, "the new rules are live")
     live = time.perf_counter() - begun
     _until(here, lambda each: each.renewed == version, "everybody is decided anew")

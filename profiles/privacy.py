@@ -85,4 +85,13 @@ def scrubbed(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _named(key: str) -> str | None:
-    return PRIVATE.get("".join(c for c in key.lower() if c.isalnum()))
+    return PRIVATE.get(plain(key))
+
+
+def plain(key: str) -> str:
+    """The name of a trait by its letters and digits alone: however an app spells it.
+
+    >>> plain("Phone_Number"), plain("微信-openId")
+    ('phonenumber', '微信openid')
+    """
+    return "".join(c for c in key.lower() if c.isalnum())

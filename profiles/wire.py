@@ -114,7 +114,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     reason: str
     detail: str = ""
     received: int = (
-        0  #: when the record reached Kafka (ms), which clocks are corrected by; 0: about when it was refused
+        0  #: when the record reached Kafka (ms), by which clocks are corrected; 0: about when it was refused
     )
     about: tuple[tuple[str, bytes], ...] = ()  #: of the record's own headers those that are kept: ``landing.carried``
 

@@ -147,7 +147,7 @@ class IntakeHop:
     async def handle(self, records: Sequence[Any]) -> list[DeadLetter]:
         """Send records of one source partition on; returns the refused ones once all of it is safely in Kafka."""
         dead = []
-        most = HISTORY_STRETCH if matching(self._history, [records[0].topic]) else STRETCH
+        most = HISTORY_STRETCH if self._origin(records[0].topic) == "backfill" else STRETCH
         for start in range(0, len(records), most):
             stretch = records[start : start + most]
             if self._quality is not None:
@@ -187,9 +187,12 @@ class IntakeHop:
             for bucket in range(self._buckets):
                 read.drafts.setdefault(bucket, inputs.Draft())
         source = stretch[0].topic, stretch[0].partition
-        origin: Origin = "backfill" if matching(self._history, source[:1]) else "live"
-        batches = inputs.drafted(list(read.drafts.values()), *source, read.clock, read.received, origin)
+        drafts = list(read.drafts.values())
+        batches = inputs.drafted(drafts, *source, read.clock, read.received, self._origin(source[0]))
         return dict(zip(read.drafts, map(inputs.encode, batches), strict=True))
+
+    def _origin(self, topic: str) -> Origin:
+        return "backfill" if matching(self._history, [topic]) else "live"
 
     def _sends(self, read: Read, values: dict[int, bytes]) -> list[Awaitable[Any]]:
         return [

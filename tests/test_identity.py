@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from profiles.clock import DAY
@@ -13,24 +10,11 @@ from profiles.layout import LAYOUT, TABLES
 from profiles.sidecar import traits
 from profiles.stable import bucket_of
 from profiles.store.memory import MemoryStore
-from profiles.store.redis import RedisStore
-from tests.bucket_house import House, open_house
 from tests.identity_town import BUCKETS, Shop
 
+pytest_plugins = ["tests.identity_fixtures"]
+
 EVENTS = LAYOUT.start["events"]  #: of kinds that count as activity, so no identify
-
-
-@pytest.fixture(scope="module")
-def house(valkey: str) -> Iterator[House]:
-    with open_house(valkey) as made:
-        yield made
-
-
-@pytest.fixture(params=["memory", "valkey"])
-def shop(house: House, request: pytest.FixtureRequest) -> Shop:
-    house.empty()
-    store: Any = MemoryStore() if request.param == "memory" else RedisStore(house.client)
-    return Shop(house, store)
 
 
 def view(who: dict[str, object], n: int = 1) -> list[dict[str, object]]:

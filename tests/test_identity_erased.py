@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from profiles import erasure, inputs
 from profiles.stable import bucket_of
 from profiles.store.memory import MemoryStore
-from profiles.store.redis import RedisStore
-from tests.bucket_house import House, open_house
+from tests.bucket_house import House
 from tests.identity_town import BUCKETS, Shop, blind_name
+
+pytest_plugins = ["tests.identity_fixtures"]
 
 IDS = ("u1", "anon:d7", "crm:77", "phone:p1234")
 USER: dict[str, object] = {"userId": "u1"}
 JOINED: dict[str, object] = {"userId": "u1", "anonymousId": "d7", "traits": {"phone": "13812341234", "crmId": "77"}}
-
-
-@pytest.fixture(scope="module")
-def house(valkey: str) -> Iterator[House]:
-    with open_house(valkey) as made:
-        yield made
-
-
-@pytest.fixture(params=["memory", "valkey"])
-def shop(house: House, request: pytest.FixtureRequest) -> Shop:
-    house.empty()
-    store: Any = MemoryStore() if request.param == "memory" else RedisStore(house.client)
-    return Shop(house, store)
 
 
 def view(**who: object) -> dict[str, object]:

@@ -15,7 +15,7 @@ import msgspec
 
 from profiles.cleaning.contacts import email, phone
 from profiles.identity.names import BLIND, KINDS, USER, name_of, order_of
-from profiles.privacy import PRIVATE
+from profiles.privacy import PRIVATE, plain
 
 Blind: TypeAlias = Callable[[str, str], str]  #: (kind, value) -> a name that does not tell the value
 
@@ -83,7 +83,7 @@ def _plain(kind: str, value: str, blocked: frozenset[str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _kind(key: str) -> str:
-    return SPELLED.get("".join(c for c in key.lower() if c.isalnum()), "")
+    return SPELLED.get(plain(key), "")
 
 
 def _text(raw: msgspec.Raw) -> str:

@@ -85,6 +85,19 @@ def blocking(url: str, timeout: float = 5.0) -> Blocking:
         raise meant(error) from error
 
 
+def ask(url: str, work: Callable[[Client], Awaitable[R]]) -> R:
+    """What some work with a client of its own comes to, for a program without an event loop; raises what the work raises."""
+
+    async def run() -> R:
+        client = connect(url)
+        try:
+            return await work(client)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(run())
+
+
 async def fits(client: Client, names: Sequence[str]) -> None:
     """Find out in one round trip whether this client reaches all of these keys.
 

@@ -6,26 +6,24 @@ Must not know: what a bucket makes of it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-from kafka import KafkaProducer
 from rich.console import Console
 from rich.table import Table
 
-from profiles import inputs
 from profiles.clock import system_clock
 from profiles.identity.messages import Joining, Link, Split, Told
 from profiles.identity.names import order_of
 from profiles.lineage import Lineage, Lineages
 from profiles.settings import Settings, load
 from profiles.stable import bucket_of
-from profiles.store.redis import RedisStore, connect
-from streams.topics import PROFILE_INPUTS
+from profiles.store.client import ask
+from profiles.store.redis import RedisStore
+from streams.commands.tell import tell
 
 T = TypeVar("T")
 console = Console(highlight=False, soft_wrap=True)
@@ -34,7 +32,7 @@ console = Console(highlight=False, soft_wrap=True)
 def show(given: str, *, as_json: bool) -> int:
     """0 if somebody has this id."""
     settings = load()
-    found = asyncio.run(_read(settings, lambda lineages: lineages.of(given)))
+    found = _read(settings, lambda lineages: lineages.of(given))
     if found is None:
         return _nobody(given)
     console.print(msgspec.json.encode(found).decode(), markup=False) if as_json else _table(found, settings)
@@ -44,11 +42,11 @@ def show(given: str, *, as_json: bool) -> int:
 def unmerge(given: str, root: str) -> int:
     """0 if the wish is in the log: a moment later the two are two again."""
     settings = load()
-    split = asyncio.run(_read(settings, lambda lineages: _split(lineages, given, root)))
+    split = _read(settings, lambda lineages: _split(lineages, given, root))
     if isinstance(split, str):
         console.print(split, markup=False)
         return 1
-    tell(settings, split)
+    _wish(settings, split)
     console.print(f"{split.part} leaves {root}, with what came through it; see `mien identity show {split.part}`")
     return 0
 
@@ -56,14 +54,14 @@ def unmerge(given: str, root: str) -> int:
 def link(one: str, other: str) -> int:
     """0 if the claim is in the log."""
     settings = load()
-    names = asyncio.run(_read(settings, lambda lineages: _both(lineages, one, other)))
+    names = _read(settings, lambda lineages: _both(lineages, one, other))
     if names is None:
         return _nobody(f"{one} or {other}")
     small, large = sorted(names, key=order_of)
     if small == large:
         console.print(f"{one} and {other} are one customer already")
         return 0
-    tell(settings, Link(small, large, system_clock(), explicit=True))
+    _wish(settings, Link(small, large, system_clock(), explicit=True))
     console.print(f"{large} joins {small}; see `mien identity show {small}`")
     return 0
 
@@ -86,22 +84,13 @@ async def _both(lineages: Lineages, one: str, other: str) -> list[str] | None:
     return [await lineages.root(each) for each in known if each] if all(known) else None
 
 
-async def _read(settings: Settings, ask: Callable[[Lineages], Awaitable[T]]) -> T:
-    client = connect(settings.redis)
-    try:
-        return await ask(Lineages(RedisStore(client), settings.buckets))
-    finally:
-        await client.aclose()
+def _read(settings: Settings, work: Callable[[Lineages], Awaitable[T]]) -> T:
+    return ask(settings.redis, lambda client: work(Lineages(RedisStore(client), settings.buckets)))
 
 
-def tell(settings: Settings, told: Told) -> None:
-    """Put a message into the log of the bucket it is for."""
-    producer = KafkaProducer(bootstrap_servers=settings.broker.split(","), acks="all", enable_idempotence=False)
-    try:
-        value = inputs.encode(Joining((told,)))
-        producer.send(PROFILE_INPUTS, value, partition=bucket_of(told.to, settings.buckets)).get(timeout=30)
-    finally:
-        producer.close()
+def _wish(settings: Settings, told: Told) -> None:
+    """Tell the bucket that it is about."""
+    tell(settings, Joining((told,)), [bucket_of(told.to, settings.buckets)])
 
 
 def _nobody(given: str) -> int:

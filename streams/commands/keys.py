@@ -5,10 +5,6 @@ Knows: how keys are shown.  Must not know: how they are stored.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 from rich.console import Console
 from rich.table import Table
 
@@ -16,21 +12,19 @@ from profiles.access import scopes as parsed
 from profiles.clock import iso
 from profiles.settings import load
 from profiles.store.access import list_keys, make_key, revoke_key
-from profiles.store.client import Client, connect
-
-R = TypeVar("R")
+from profiles.store.client import ask
 
 
 def make(name: str, scopes: str) -> int:
     """Make a key and print it, alone on its line, so that a script can take it."""
-    print(_with(lambda client: make_key(client, name, parsed(scopes.split("+")))))
+    print(ask(load().redis, lambda client: make_key(client, name, parsed(scopes.split("+")))))
     return 0
 
 
 def show() -> int:
     """A table of keys."""
     table = Table("id", "name", "scopes", "made")
-    for key in _with(list_keys):
+    for key in ask(load().redis, list_keys):
         table.add_row(key.id, key.name, "+".join(key.scopes), iso(key.created))
     Console().print(table)
     return 0
@@ -38,17 +32,6 @@ def show() -> int:
 
 def revoke(key: str) -> int:
     """0 if there was such a key."""
-    found = _with(lambda client: revoke_key(client, key))
+    found = ask(load().redis, lambda client: revoke_key(client, key))
     print(f"{key} is revoked" if found else f"there is no key {key}; see `mien keys list`")
     return 0 if found else 1
-
-
-def _with(work: Callable[[Client], Awaitable[R]]) -> R:
-    async def run() -> R:
-        client = connect(load().redis)
-        try:
-            return await work(client)
-        finally:
-            await client.aclose()
-
-    return asyncio.run(run())

@@ -5,7 +5,6 @@ Knows: how versions are shown.  Must not know: how they are learned or stored.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -19,11 +18,11 @@ from profiles.errors import ModelMismatch
 from profiles.population import Cuts
 from profiles.settings import load
 from profiles.store import keys
-from profiles.store.client import connect
+from profiles.store.client import ask
 from profiles.store.models import CHURN, Models
 from profiles.store.registry import Registry
 from profiles.store.worlds import CUTS
-from streams.commands.tags import tell
+from streams.commands.tell import tell
 
 R = TypeVar("R")
 NAME = keys.params(CHURN.name)
@@ -54,7 +53,8 @@ def follow() -> int:
 def _tell() -> None:
     """Let every bucket decide with the model that serves now; its cut points stay as they are."""
     if version := _with(_decided_with):
-        tell(load(), inputs.Control(CUTS, version))
+        settings = load()
+        tell(settings, inputs.Control(CUTS, version), range(settings.buckets))
 
 
 async def _decided_with(registry: Registry) -> int:
@@ -92,11 +92,4 @@ async def _show(registry: Registry) -> int:
 
 
 def _with(work: Callable[[Registry], Awaitable[R]]) -> R:
-    async def run() -> R:
-        client = connect(load().redis)
-        try:
-            return await work(Registry(client))
-        finally:
-            await client.aclose()
-
-    return asyncio.run(run())
+    return ask(load().redis, lambda client: work(Registry(client)))

@@ -40,7 +40,6 @@ def worker(instance: str = "") -> NoReturn:
     provision(settings)
     if instance:
         os.environ["MIEN_INSTANCE"] = instance
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that meet for tiny sums spin while a core is busy
     level = FAUST_LEVELS[settings.log_level]
     command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level, "--without-web"]
     os.execv(sys.executable, command)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from kafka import KafkaProducer
 from rich.console import Console
 
 from profiles import inputs
@@ -19,7 +18,7 @@ from profiles.settings import load as settings_from_environment
 from profiles.store.redis import connect
 from profiles.store.registry import Registry
 from profiles.store.worlds import publish
-from streams.topics import PROFILE_INPUTS
+from streams.commands.tell import tell
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -44,7 +43,7 @@ def publish_file(file: Path) -> int:
         _show(faults)
         console.print("not published: the live version stays as it is")
         return 1
-    tell(settings, inputs.Control("rules", version))
+    tell(settings, inputs.Control("rules", version), range(settings.buckets))
     Console().print(f"rules version {version} is live; everybody is being decided anew")
     return 0
 
@@ -56,17 +55,6 @@ async def _publish(settings: Settings, file: Path) -> int:
         return version
     finally:
         await client.aclose()
-
-
-def tell(settings: Settings, control: inputs.Control) -> None:
-    """Put a control record into the log of every bucket."""
-    producer = KafkaProducer(bootstrap_servers=settings.broker.split(","), acks="all", enable_idempotence=False)
-    try:
-        sent = [producer.send(PROFILE_INPUTS, inputs.encode(control), partition=b) for b in range(settings.buckets)]
-        for each in sent:
-            each.get(timeout=30)
-    finally:
-        producer.close()
 
 
 def _show(faults: RuleErrors) -> None:

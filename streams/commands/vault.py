@@ -5,23 +5,17 @@ Knows: how both are shown.  Must not know: how anything is sealed or chained.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
 from rich.console import Console
 from rich.table import Table
 
 from profiles.clock import iso, system_clock
 from profiles.errors import MienError
-from profiles.settings import Settings, load
+from profiles.settings import load
 from profiles.store.audit import AuditLog
-from profiles.store.client import Client, connect
+from profiles.store.client import Client, ask
 from profiles.store.vault import open_vault
 from profiles.vault.audit import START, Act, Verdict, check
 from profiles.vault.ring import new_entry, parse
-
-R = TypeVar("R")
 
 
 def key(name: str) -> int:
@@ -40,7 +34,7 @@ def rotate() -> int:
         await AuditLog(client).append(Act("cli", "mien vault rotate", "rotate", "", (), "", "done"), system_clock())
         return count
 
-    count = _with(settings, work)
+    count = ask(settings.redis, work)
     print(f"{count} keys were locked anew; older keys of MIEN_PII_KEYS are needed no more")
     return 0
 
@@ -62,13 +56,13 @@ def show(limit: int, customer: str | None) -> int:
                 table.add_row(str(entry.seq), iso(entry.at), who, act.action, about, fields, act.reason, act.outcome)
         return table
 
-    Console().print(_with(settings, work))
+    Console().print(ask(settings.redis, work))
     return 0
 
 
 def verify(noted: str) -> int:
     """0 if the chain is whole, 1 if a link was changed."""
-    verdict = _with(load(), lambda client: _verdict(client, _noted(noted)))
+    verdict = ask(load().redis, lambda client: _verdict(client, _noted(noted)))
     if verdict.fault:
         print(f"the chain is broken: {verdict.fault}")
         return 1
@@ -90,14 +84,3 @@ def _noted(text: str) -> tuple[int, str]:
     if not number.isdecimal() or len(last) != len(START):
         raise MienError("--noted is what `mien audit verify` printed: a number, a colon, 64 hexadecimal digits")
     return int(number), last
-
-
-def _with(settings: Settings, work: Callable[[Client], Awaitable[R]]) -> R:
-    async def run() -> R:
-        client = connect(settings.redis)
-        try:
-            return await work(client)
-        finally:
-            await client.aclose()
-
-    return asyncio.run(run())
