@@ -5,8 +5,8 @@ Knows: how a view is laid out for people.  Must not know: how it was made.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,7 +18,8 @@ from profiles.clock import system_clock
 from profiles.features import FEATURES
 from profiles.reader import Reader
 from profiles.settings import Settings, load
-from profiles.store.redis import RedisStore, connect
+from profiles.store.client import Client, ask
+from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.view import ProfileView, RungView, Text
 
@@ -39,7 +40,7 @@ def card(customer: str, lang: str, *, as_json: bool) -> int:
     """Print the card, or the raw view; 1 if the customer is unknown."""
     settings, console = load(), Console()
     lang = "en" if lang.lower().startswith("en") else "zh"
-    view = asyncio.run(_read(settings, customer))
+    view = ask(settings.redis, partial(_read, settings, customer))
     if view is None:
         console.print(f"{customer}: {WORDS[lang]['none']}")
         return 1
@@ -50,14 +51,10 @@ def card(customer: str, lang: str, *, as_json: bool) -> int:
     return 0
 
 
-async def _read(settings: Settings, customer: str) -> ProfileView | None:
-    client = connect(settings.redis)
-    try:
-        reader = Reader(RedisStore(client), Registry(client), settings, system_clock)
-        await reader.open()
-        return await reader.profile(customer)
-    finally:
-        await client.aclose()
+async def _read(settings: Settings, customer: str, client: Client) -> ProfileView | None:
+    reader = Reader(RedisStore(client), Registry(client), settings, system_clock)
+    await reader.open()
+    return await reader.profile(customer)
 
 
 def _panel(view: ProfileView, lang: str, here: ZoneInfo) -> Panel:

@@ -6,7 +6,6 @@ Must not know: events, whose servers they are and how they were started.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import sys
@@ -24,7 +23,7 @@ from rich.console import Console
 from profiles.errors import MienError
 from profiles.settings import Settings, as_environ, load
 from profiles.store.access import make_key
-from profiles.store.redis import connect
+from profiles.store.client import Client, ask
 from profiles.store.registry import Registry
 from streams.child import Child
 from streams.embedded import HOST, Embedded
@@ -112,7 +111,7 @@ def serve(servers: Servers, port: int, workers: int, console: Console, **changed
     given.setdefault("pii_keys", load().pii_keys or own_ring(servers.data_dir))
     settings = Settings.model_validate({"api_host": HOST, **given, **changed, **where, "api_port": chosen})
     provision(settings)
-    key = asyncio.run(_prepare(settings))
+    key = ask(settings.redis, partial(_prepare, settings))
     env = {**os.environ, **as_environ(settings), "PYTHONUNBUFFERED": "1"}
     start, logs = servers.supervisor.start, servers.logs
     start("api", [sys.executable, "-m", "api"], log=logs / "api.log", env=env, restart=True)
@@ -125,17 +124,13 @@ def serve(servers: Servers, port: int, workers: int, console: Console, **changed
     return Running(settings, servers, url, key, console)
 
 
-async def _prepare(settings: Settings) -> str:
+async def _prepare(settings: Settings, client: Client) -> str:
     """A new log needs new positions; and somebody must be able to read."""
-    client = connect(settings.redis)
-    try:
-        if settings.embedded:
-            registry = Registry(client)
-            for bucket in range(settings.buckets):
-                await registry.forget_offsets(bucket)
-        return await make_key(client, f"local-{secrets.token_hex(2)}", SCOPES)
-    finally:
-        await client.aclose()
+    if settings.embedded:
+        registry = Registry(client)
+        for bucket in range(settings.buckets):
+            await registry.forget_offsets(bucket)
+    return await make_key(client, f"local-{secrets.token_hex(2)}", SCOPES)
 
 
 def _until_ready(url: str, stack: Servers) -> None:

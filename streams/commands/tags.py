@@ -6,16 +6,15 @@ Must not know: what a rule means.
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from profiles import inputs
 from profiles.rules import RuleErrors, load
-from profiles.settings import Settings
 from profiles.settings import load as settings_from_environment
-from profiles.store.redis import connect
+from profiles.store.client import Client, ask
 from profiles.store.registry import Registry
 from profiles.store.worlds import publish
 from streams.commands.tell import tell
@@ -38,7 +37,7 @@ def publish_file(file: Path) -> int:
     """0 if the file is live now; on a fault the old version stays."""
     settings = settings_from_environment()
     try:
-        version = asyncio.run(_publish(settings, file))
+        version = ask(settings.redis, partial(_publish, file))
     except RuleErrors as faults:
         _show(faults)
         console.print("not published: the live version stays as it is")
@@ -48,13 +47,9 @@ def publish_file(file: Path) -> int:
     return 0
 
 
-async def _publish(settings: Settings, file: Path) -> int:
-    client = connect(settings.redis)
-    try:
-        version, _ = await publish(Registry(client), file.read_text(encoding="utf-8"), str(file))
-        return version
-    finally:
-        await client.aclose()
+async def _publish(file: Path, client: Client) -> int:
+    version, _ = await publish(Registry(client), file.read_text(encoding="utf-8"), str(file))
+    return version
 
 
 def _show(faults: RuleErrors) -> None:
