@@ -54,6 +54,8 @@ MOMENTS: Final = frozenset(
 REASONS: Final = 3  #: most of an alert
 NOBODYS: Final = -1  #: rules by which nobody was ever decided
 
+NO_ROW: Final = -1  #: where a sample would say whose it is: there are no more
+
 BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event itself, what it changed
 
 _STANDING: Final = TABLES.size - TABLES.facts  #: slots
@@ -82,15 +84,24 @@ class Step:
     """A step in the making: rows change in place, what is to be told collects here."""
 
     def __init__(
-        self, bucket: int, rows: Rows, world: World, book: RuleBook, seq: int, clock: int, model: Params | None = None
+        self,
+        bucket: int,
+        rows: Rows,
+        world: World,
+        book: RuleBook,
+        seq: int,
+        clock: int,
+        model: Params | None = None,
+        weeks: int = 1,
     ) -> None:
-        """``model``: the churn model in ``world``, to say why somebody is at risk."""
+        """``model``: the churn model in ``world``, to say why somebody is at risk; ``weeks``: of its horizon."""
         self._bucket = bucket
         self._rows = rows
         self._world = world
         self._book = book
         self._clock = clock
         self._model = model
+        self._weeks = weeks
         self._changes = room_for(min(ROOM, ROOM_LEAST + ROOM_EACH * len(rows.state)), world.rules)
         self._versions, self._dues = rows.state[:, TABLES.version].copy(), rows.state[:, TABLES.due].copy()
         self._told = np.empty(TABLES.facts + len(rows.state) * _STANDING, np.int64)  # rows may be further on
@@ -245,17 +256,30 @@ class Step:
         notes, samples, counted = changes.used.tolist()
         self._census.update(changes.census[:counted].tolist())
         what, waits = changes.what[:notes].tolist(), bool(lessons)
-        for i, (row, at, until) in enumerate([*changes.samples[:samples].tolist(), (-1, 0, notes)]):
+        which = self._learned(changes.samples[:samples]) if origin == "backfill" else range(samples)
+        taken = [*changes.samples[:samples].tolist(), (NO_ROW, 0, notes)]
+        for i in (*which, samples):
+            row, at, until = taken[i]
             for j in range(told, until):
                 if waits:
                     event = what[j][1]
                     self._teach(lessons, event if event >= 0 else -2 - event)
                 self._transition(what[j], changes.features[j], origin)
             told = until
-            if row >= 0:
+            if row != NO_ROW:
                 self._teach(lessons, lessons.place(row, at) if lessons else 0)
                 self._sample(row, at, changes.sample_features[i])
         changes.used[:] = 0
+
+    def _learned(self, samples: Int64s) -> list[int]:
+        """Which samples of history are told: those of the last horizon, which what is live will settle, and before that
+        one in a horizon, each of which settles the one before; their weeks are other ones for every customer.
+        """
+        codes = np.array([code_of(profile) for profile in self._rows.profiles], np.int64)
+        at = samples[:, 1]
+        settles = (at // WEEK + codes[samples[:, 0]]) % self._weeks == 0
+        late = at > self._clock - self._weeks * WEEK
+        return np.flatnonzero(settles | late).tolist()
 
     def _teach(self, lessons: Lessons | None, before: int) -> None:
         """Tell the lessons of events earlier than that one."""

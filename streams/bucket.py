@@ -73,12 +73,14 @@ class Bucket:
         blind: Callable[[str, str], str] | None = None,
         buckets: int = 1,
         limits: Limits = USUAL,
+        weeks: int = 1,
     ) -> None:
         """``replay``: follow the stream's time; ``sources`` is then the number of source partitions.
 
         ``named``: codes whose texts were written, for all buckets of a worker.
         ``blind`` hashes a customer's name, to know whose events may not be kept; without it there is nobody.
-        ``buckets``: how many there are; ``limits``: of ids that are one customer.
+        ``buckets``: how many there are; ``limits``: of ids that are one customer; ``weeks``: how far the
+        churn model looks ahead.
         Without ``aside`` a fault of ours is raised, with it what is to blame goes there and the rest goes on.
         """
         self.number = number
@@ -86,7 +88,7 @@ class Bucket:
         self._stand = Stand(number, store, worlds, clock, dropped=self._let_go, older=self.forget_names)
         self._store = store
         self._worlds = worlds
-        self._planner = Planner(number, store, worlds, zone, limits, buckets)
+        self._planner = Planner(number, store, worlds, zone, limits, buckets, weeks)
         self._clock = clock
         self._replay = replay
         self._aside = aside

@@ -106,6 +106,7 @@ class Holdings:
             blind=parts.vault.blind,
             buckets=self._settings.buckets,
             limits=limits(self._settings),
+            weeks=self._settings.churn_days // 7,
         )
 
     async def places(self, buckets: Sequence[Bucket]) -> dict[int, int]:

@@ -43,12 +43,14 @@ class Planner:
     """Makes steps for one bucket.  Every call may raise ``StoreDown``, and ``Damaged`` for profiles it cannot read."""
 
     def __init__(
-        self, number: int, store: ProfileStore, worlds: Worlds, zone: Zone, limits: Limits, buckets: int
+        self, number: int, store: ProfileStore, worlds: Worlds, zone: Zone, limits: Limits, buckets: int, weeks: int
     ) -> None:
+        """``weeks``: how far the churn model looks ahead."""
         self._number = number
         self._store = store
         self._worlds = worlds
         self._zone = zone
+        self._weeks = weeks
         self._joiner = Joiner(number, store, worlds, limits, buckets)
 
     async def nothing(self, at: Checkpoint, now: Millis) -> Step:
@@ -156,7 +158,7 @@ class Planner:
     async def _begin(self, at: Checkpoint, rows: Rows, now: Millis) -> Step:
         world = await self._worlds.world(at.rules, at.cuts)
         book, model = await self._worlds.book(at.rules), await self._worlds.model(at.cuts)
-        return Step(self._number, rows, world, book, at.seq, now, model)
+        return Step(self._number, rows, world, book, at.seq, now, model, self._weeks)
 
 
 def _owners(labels: list[str]) -> list[str]:

@@ -91,9 +91,9 @@ class House:
     def aside(self, letters: Letters, most: int = 0) -> Quarantine:
         return Quarantine(letters, Limit(most), gone, Bell(Alarms(self.client), self.clock))
 
-    def bucket(self, store: Any, letters: Letters, *, replay: bool = False, most: int = 0) -> Bucket:
+    def bucket(self, store: Any, letters: Letters, *, replay: bool = False, most: int = 0, weeks: int = 1) -> Bucket:
         aside = self.aside(letters, most)
-        return Bucket(0, store, self.worlds, self.clock, HERE, replay=replay, sources=1, aside=aside)
+        return Bucket(0, store, self.worlds, self.clock, HERE, replay=replay, sources=1, aside=aside, weeks=weeks)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ Must not know: Redis, Kafka, what was stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +23,7 @@ from profiles.rules import RuleBook
 from profiles.step import TRANSITIONS, Rows, Step
 from profiles.store.base import Commit
 from profiles.timeline import Note, Words, decode
-from profiles.wire import Lesson, Origin, Transition, decode_lesson, decode_transition
+from profiles.wire import Lesson, Origin, Sample, Transition, decode_lesson, decode_transition
 
 Message = Transition | Lesson
 HAPPENED: Final = frozenset({"live", "sweep", "backfill"})
@@ -51,7 +51,7 @@ class Lives:
     sidecars: dict[str, bytes] = field(default_factory=dict)
     applied: int = 0
     duplicates: int = 0
-    imported: Collection[str] = ()  #: of whom there is history: what is said of them is compared as ``blurred``
+    imported: Collection[str] = ()  #: of whom there is history: what is said of them is compared ``as_history``
 
     @classmethod
     def unborn(cls, profiles: Sequence[str], imported: Collection[str] = ()) -> Lives:
@@ -92,7 +92,8 @@ class Lives:
     def _note(self, commit: Commit, words: Words) -> None:
         for message in commit.messages:
             one = unnumbered(read_message(message.topic, message.value))
-            self.said.setdefault(one.profile, []).append(blurred(one) if one.profile in self.imported else one)
+            some = as_history([one]) if one.profile in self.imported else [one]
+            self.said.setdefault(one.profile, []).extend(some)
         for profile, raw in commit.timeline:
             note = note_of(raw, profile, lambda _: words)
             self.timeline.setdefault(profile, []).append(blurred_note(note) if profile in self.imported else note)
@@ -118,11 +119,17 @@ def note_of(raw: bytes, profile: str, words: Callable[[int], Words]) -> Note:
     return {name: value for name, value in read.items() if name not in _LOOSE}
 
 
-def blurred(message: Message) -> Message:
-    """A message of somebody of whom there is history, without whether it was said as history."""
-    if isinstance(message, Transition) and message.origin in HAPPENED:
-        return msgspec.structs.replace(message, origin="backfill")
-    return message
+def as_history(messages: Iterable[Message]) -> list[Message]:
+    """What was said of somebody of whom there is history, without whether it was said as history, and without samples:
+    of history only some are told, and which depends on the day of the import.
+    """
+    return [
+        msgspec.structs.replace(each, origin="backfill")
+        if isinstance(each, Transition) and each.origin in HAPPENED
+        else each
+        for each in messages
+        if not isinstance(each, Sample)
+    ]
 
 
 def blurred_note(note: Note) -> Note:

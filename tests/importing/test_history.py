@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -12,17 +13,18 @@ import pytest
 from msgspec.structs import replace
 
 from profiles import inputs
-from profiles.clock import DAY, HOUR
+from profiles.clock import DAY, HOUR, WEEK
 from profiles.intake import Event, Intake
 from profiles.kinds import Kind
 from profiles.landing import Landing
 from profiles.store.memory import MemoryStore
-from profiles.wire import MAY_SEND, Transition, decode_transition
+from profiles.wire import MAY_SEND, Sample, Transition, decode_lesson, decode_transition
 from streams.groups import groups
 from streams.intake import IntakeHop
 from tests.bucket_house import House, Letters, batch, notes_of, open_house
 from tests.laws.lives import END
 
+H: Final = 4  #: weeks that the churn model looks ahead
 BUYS: Final = [Event("u1", Kind.ORDER, END - (300 - 20 * n) * DAY, amount=9900, order=n, key=n) for n in range(1, 8)]
 
 
@@ -87,6 +89,29 @@ def test_a_timeline_ends_with_the_silence_after_the_history(house: House) -> Non
     assert times == sorted(times, reverse=True), "newest first"
     assert times[0] > BUYS[-1].time
     assert "event" not in noted[0]
+
+
+def samples(house: House, origin: Any) -> dict[int, dict[str, float]]:
+    bucket = house.bucket(store := MemoryStore(), Letters(), weeks=H)
+    house.run(bucket.apply([(0, inputs.encode(replace(batch(list(enumerate(BUYS))), origin=origin)))]))
+    while house.run(bucket.sweep()).swept:
+        pass
+    messages = (message for _, some in sorted(store._buckets[0].outbox.items()) for message in some)
+    lessons = (decode_lesson(message.value) for message in messages if message.topic == "samples")
+    return {each.at: each.features for each in lessons if isinstance(each, Sample)}
+
+
+def test_a_history_is_sampled_so_that_every_sample_is_settled(house: House) -> None:
+    """All weeks of years ago of all customers would be a hundred samples each, of which a panel keeps a few."""
+    everything, chosen = samples(house, "live"), samples(house, "backfill")
+    assert chosen.items() <= everything.items()
+    last = {at for at in everything if at > END - H * WEEK}
+    before = sorted(chosen.keys() - last)
+    assert last <= chosen.keys(), "whatever happens next settles them"
+    assert {later - earlier for earlier, later in pairwise(before)} == {H * WEEK}
+    assert before[0] - min(everything) < H * WEEK
+    assert before[-1] + H * WEEK in last
+    assert len(chosen) < len(everything) / 2
 
 
 def test_what_happens_after_an_import_is_live_again(house: House) -> None:
