@@ -36,6 +36,6 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     reveal                              personal traits in plain, for whoever may
     step                                one batch of one bucket: all updates go through here
     lineage                             the ids of a customer, from node to node
-    view forecast voice -> reader       a profile as people read it, and what the models say of it
+    things view forecast voice -> reader  a profile as people read it, and what the models say of it
     verify/                             the judge: everything recomputed from the log and laid beside what is stored
 """

@@ -48,8 +48,9 @@ from profiles.store.reads import ProfileReads
 from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
+from profiles.things import cart_of, carted, codes_in, interest_in
 from profiles.timeline import Note, decode, rules_of
-from profiles.view import Look, Outlook, ProfileView, Text, cart_of, carted, codes_in, identity_of, interests_of, view
+from profiles.view import Look, Outlook, ProfileView, Text, identity_of, view
 from profiles.voice import Voice, heard
 
 _A_GROUP = GROUP.encode()
@@ -274,7 +275,7 @@ class Reader:
         row, params = found.row, await self._baskets.serving()
         world = await self._worlds.world(found.rules, found.cuts)
         month = (found.now + offset_at(found.now, world.since, world.offset)) // MONTH
-        interests: dict[Of, dict[int, float]] = {of: interests_of(row, of, month) for of in SORTS}
+        interests: dict[Of, dict[int, float]] = {of: interest_in(row, of, month) for of in SORTS}
         known = Known(cart_of(row), interests, carted(row))
         await self._learn_codes(reached(params, known) if params else set())
         return suggested(found.profile, params, known, self._names.get)

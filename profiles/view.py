@@ -8,14 +8,13 @@ to them is worked out on a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import isnan
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from profiles import measures as m
 from profiles.clock import DAY, Int64s
 from profiles.features import FEATURES, INDEX, Unit
 from profiles.identity.node import Node
@@ -23,14 +22,15 @@ from profiles.kernels.advance import World, elapse
 from profiles.kernels.decide import Changes
 from profiles.kernels.derive import Floats, derive
 from profiles.kernels.horizon import offset_at
-from profiles.kernels.rings import MONTH, decayed_counts
+from profiles.kernels.rings import MONTH
 from profiles.kinds import Kind
-from profiles.layout import CART_FIELDS, INTEREST_FIELDS, LADDERS, TABLES, TAGS
+from profiles.layout import LADDERS, TABLES, TAGS
 from profiles.models.params import Params
 from profiles.operators import Op
 from profiles.rules import Label, RuleBook, Standing
 from profiles.sidecar import Value
 from profiles.step import room_for
+from profiles.things import cart_of, interests_of
 from profiles.wire import Because
 
 Names = Callable[[int], str | None]
@@ -46,22 +46,6 @@ _NAMED: Final = tuple(
 _RISK: Final = INDEX["risk"]
 _RHYTHM: Final = tuple(INDEX[name] for name in ("days_since_order", "usual_gap_days", "overdue"))
 _ALL: Final = np.arange(len(FEATURES), dtype=np.int64)
-_FIELDS: Final = len(INTEREST_FIELDS)
-_INTERESTS_FROM: Final = int(TABLES.interests[0, 0])
-#: where each kind of interest is kept from there on: entries of (code, month, counts)
-_INTERESTS: Final = tuple(
-    (name, first - _INTERESTS_FROM, first - _INTERESTS_FROM + _FIELDS * entries)
-    for name, (first, entries) in zip(m.INTERESTS, TABLES.interests.tolist(), strict=True)
-)
-_INTERESTS_TO: Final = _INTERESTS_FROM + max(end for _, _, end in _INTERESTS)
-_CARTED: Final = [TABLES.cart + 1 + len(CART_FIELDS) * i for i in range(m.CART_KEPT)]
-#: slots that hold the code of a name
-_CODES: Final = np.array(
-    [_INTERESTS_FROM + slot for _, start, end in _INTERESTS for slot in range(start, end, _FIELDS)]
-    + _CARTED
-    + [TABLES.traits + 2 * i + 1 for i, numeric in enumerate(m.TRAITS.values()) if not numeric],
-    np.int64,
-)
 
 
 class Text(msgspec.Struct, frozen=True, gc=False):
@@ -374,49 +358,15 @@ def _whole(x: Floats, name: str) -> int | None:
 
 
 def _interests(row: Int64s, month: int, names: Names) -> dict[str, tuple[InterestView, ...]]:
-    out = {}
-    slots = row[_INTERESTS_FROM:_INTERESTS_TO].tolist()
-    for kind, start, end in _INTERESTS:
-        found = [InterestView(names(code) or f"#{code}", worth) for code, worth in _worth(slots[start:end], month)]
-        found.sort(key=_heaviest)
-        out[kind] = tuple(found)
-    return out
-
-
-def interests_of(row: Int64s, name: str, month: int) -> dict[int, float]:
-    """Code -> how much interest it drew lately; ``month`` is the 30-day tile of now on the shop's clock."""
-    start, end = next((start, end) for kind, start, end in _INTERESTS if kind == name)
-    return dict(_worth(row[_INTERESTS_FROM + start : _INTERESTS_FROM + end].tolist(), month))
-
-
-def _worth(slots: list[int], month: int) -> Iterator[tuple[int, float]]:
-    for code, then, counts in zip(slots[::3], slots[1::3], slots[2::3], strict=True):
-        worth = decayed_counts(then, counts, max(month, then)) / 4 if code else 0
-        if worth > 0:
-            yield code, worth
+    return {
+        kind: tuple(sorted((InterestView(names(code) or f"#{code}", worth) for code, worth in found), key=_heaviest))
+        for kind, found in interests_of(row, month)
+    }
 
 
 def _heaviest(interest: InterestView) -> tuple[float, str]:
     return -interest.weight, interest.name
 
 
-def cart_of(row: Int64s) -> tuple[int, ...]:
-    """Codes of the products in the cart, the latest first."""
-    emptied = row[TABLES.cart]
-    entries = row[TABLES.cart + 1 : TABLES.cart + 1 + 3 * m.CART_KEPT].reshape(-1, 3).tolist()
-    found = [(added, code) for code, added, gone in entries if added > gone and added > emptied]
-    return tuple(code for _, code in sorted(found, reverse=True))
-
-
-def carted(row: Int64s) -> frozenset[int]:
-    """Codes of the products that went into the cart or out of it last, bought or not."""
-    return frozenset(row[_CARTED].tolist()) - {0}
-
-
 def _cart(row: Int64s, names: Names) -> tuple[str, ...]:
     return tuple(names(code) or f"#{code}" for code in cart_of(row))
-
-
-def codes_in(row: Int64s) -> set[int]:
-    """Every code of a row that ``view`` will want the name of."""
-    return set(row[_CODES].tolist()) - {0}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -34,6 +35,7 @@ SWEEP_LIMIT = 500
 QUIET = 5 * SECOND  #: a replay that brings nothing for so long, with nothing under way, has ended
 LONG_QUIET = 5 * MINUTE  #: so it has if nobody knows whether something is under way
 USUAL = Limits()
+NOBODY_WAITS: Final[AbstractAsyncContextManager[object]] = nullcontext()
 NOTHING = inputs.Control("nothing", 0)  #: stands where a record could not be read: only its offset counts
 
 
@@ -74,13 +76,14 @@ class Bucket:
         buckets: int = 1,
         limits: Limits = USUAL,
         weeks: int = 1,
+        turn: AbstractAsyncContextManager[object] = NOBODY_WAITS,
     ) -> None:
         """``replay``: follow the stream's time; ``sources`` is then the number of source partitions.
 
         ``named``: codes whose texts were written, for all buckets of a worker.
         ``blind`` hashes a customer's name, to know whose events may not be kept; without it there is nobody.
         ``buckets``: how many there are; ``limits``: of ids that are one customer; ``weeks``: how far the
-        churn model looks ahead.
+        churn model looks ahead; ``turn`` is held while history is worked on.
         Without ``aside`` a fault of ours is raised, with it what is to blame goes there and the rest goes on.
         """
         self.number = number
@@ -99,6 +102,7 @@ class Bucket:
         self._renewing = 0  #: where the walk through the roster stands
         self._reach = Reach(number, clock, aside)
         self._gate = Gate(number, store, blind)
+        self._turn = turn
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -190,7 +194,8 @@ class Bucket:
             elif isinstance(group, Joining):
                 done += await self._hear(offset, group.told, offset + 1)
             else:
-                done += await self._fold(self._gate.pass_on(group), offset + 1)
+                async with self._turn if group[0][1].origin == "backfill" else NOBODY_WAITS:
+                    done += await self._fold(self._gate.pass_on(group), offset + 1)
         return done
 
     async def _apply_in_time(self, fresh: list[tuple[int, inputs.Record]]) -> Done:

@@ -15,7 +15,7 @@ from streams.sift import Placed
 
 Order = inputs.Control | inputs.Erase  #: a record that is no events
 COMMIT_LIMIT = 2000  #: most profiles of one commit, so that Redis is never busy for long
-HISTORY = 20  #: as many as one of these is one of history: it tells of every week since, and a commit is one message
+HISTORY = 80  #: as many as one of these is one of history: deciding every week since takes milliseconds, in which nobody else moves
 TOLD_LIMIT = 500  #: most messages about who is who of one commit
 
 

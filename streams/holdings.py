@@ -47,6 +47,7 @@ class Holdings:
         self._behind: dict[int, int] = {}  #: buckets whose store is an older one -> where it wants to go on
         self._named: set[int] = set()  #: codes whose texts were written
         self._names_known = 0
+        self._turn = asyncio.Lock()  #: buckets take turns with history: what happens now waits for one of them at most
         self._watchdog = Watchdog()
         self._overlooked = Overlooked()
         self._empty: Counter[tuple[Partition, int]] = Counter()  #: how often an offset was found to have no record
@@ -107,6 +108,7 @@ class Holdings:
             buckets=self._settings.buckets,
             limits=limits(self._settings),
             weeks=self._settings.churn_days // 7,
+            turn=self._turn,
         )
 
     async def places(self, buckets: Sequence[Bucket]) -> dict[int, int]:

@@ -65,7 +65,7 @@ class Patience:
         A cancelled wait is passed on at once.  After the deadline the process ends: nothing was acknowledged, so
         nothing is lost.
         """
-        started, pause, token = time.monotonic(), FIRST_WAIT, object()
+        started, pause, token = 0.0, FIRST_WAIT, object()
         try:
             while True:
                 try:
@@ -73,6 +73,7 @@ class Patience:
                 except Exception as error:
                     if not self.passing(error):
                         raise
+                    started = started or time.monotonic()  # what was tried may have gone well for long
                     self._waited(token, what, error, started)
                 else:
                     if token in self._waits:

@@ -16,7 +16,8 @@ from profiles.store.base import Message, ProfileStore
 from streams.patience import Patience, surely
 from streams.topics import PROFILE_INPUTS, TRANSITIONS
 
-GROUPS = 20  #: commits published between two looks at the outbox
+GROUPS = 20  #: most commits published between two looks at the outbox
+PORTION = 2000  #: messages of these, about: what is not in Kafka when patience ends is sent again from its beginning
 
 
 class Relay:
@@ -29,12 +30,18 @@ class Relay:
         self._patiently = patiently
         self._waiting: set[int] = set()
         self._draining: dict[int, asyncio.Task[None]] = {}
+        self._groups: dict[int, int] = {}  #: bucket -> how many of its commits make a portion
 
     def wake(self, bucket: int) -> None:
         """There may be something in this bucket's outbox: see to it soon.  No bucket waits for another."""
         self._waiting.add(bucket)
         if bucket not in self._draining:
             self._draining[bucket] = asyncio.create_task(surely(self._see_to(bucket)))
+
+    async def idle(self, bucket: int) -> None:
+        """Wait until this outbox has been emptied, if somebody is at it."""
+        if (draining := self._draining.get(bucket)) is not None:
+            await asyncio.wait([draining])
 
     async def _see_to(self, bucket: int) -> None:
         try:
@@ -47,13 +54,15 @@ class Relay:
     async def drain(self, bucket: int) -> None:
         """Empty one outbox."""
         while True:
-            groups = await self._patiently("read outbox", lambda: self._store.outbox(bucket, GROUPS))
+            asked = self._groups.get(bucket, GROUPS)
+            groups = await self._patiently("read outbox", partial(self._store.outbox, bucket, asked))
             if not groups:
                 return
             messages = [message for _, group in groups for message in group]
             await self._patiently("publish outbox", partial(self._publish, bucket, messages))
             await self._patiently("trim outbox", partial(self._store.published, bucket, groups[-1][0]))
-            if len(groups) < GROUPS:
+            self._groups[bucket] = min(max(PORTION * len(groups) // max(len(messages), 1), 1), GROUPS)
+            if len(groups) < asked:
                 return  # whoever commits more wakes us again
 
     async def _publish(self, bucket: int, messages: list[Message]) -> None:

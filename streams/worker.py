@@ -33,6 +33,7 @@ from streams.topics import BrokerDown, TopicMismatch, event_topics, misfit
 
 log = structlog.get_logger("mien")
 SHOWN = 15 * SECOND  #: how long an alarm is shown that is rung with every beat
+PORTION = 16  #: records of one bucket that are worked on before what they have to say must be in Kafka
 RENEW_ROUNDS = 4  #: pieces of renewal between two looks at what is due
 
 
@@ -95,15 +96,18 @@ class Worker:
         await self.ready()
         number: int = records[0].partition
         bucket = self._holdings.bucket(number)
-        pairs = [(record.offset, record.value) for record in records]
-        try:
-            done = await self._patiently("update", lambda: settled(partial(bucket.apply, pairs)))
-        except Behind as behind:
-            metrics.REWOUND.inc()
-            log.warning("rewinding", bucket=number, at=pairs[0][0], wanted=behind.wanted)
-            return (await self._holdings.places([bucket]))[number]
-        self._count(number, done)
-        metrics.BATCH.observe(done.applied)
+        for start in range(0, len(records), PORTION):
+            if start:
+                await self._parts.relay.idle(number)
+            pairs = [(record.offset, record.value) for record in records[start : start + PORTION]]
+            try:
+                done = await self._patiently("update", partial(settled, partial(bucket.apply, pairs)))
+            except Behind as behind:
+                metrics.REWOUND.inc()
+                log.warning("rewinding", bucket=number, at=pairs[0][0], wanted=behind.wanted)
+                return (await self._holdings.places([bucket]))[number]
+            self._count(number, done)
+            metrics.BATCH.observe(done.applied)
         metrics.DELAY.observe(max(self._clock() - records[-1].timestamp, 0) / 1000)
         return None
 
