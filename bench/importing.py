@@ -80,7 +80,9 @@ def main(rows: int) -> int:
             f"{rows:,} rows of {path.stat().st_size / 1e6:.0f} MB in {took:.1f} s: {rows / took:,.0f} rows/s (bar {BAR:,})"
         )
         print("memory at each quarter, MB: " + ", ".join(f"{size / 1e6:.0f}" for size in quarters))
-        eventually(lambda: sum(shop.counted()) >= rows, "every row is applied", seconds=600)
+        started = time.perf_counter()
+        eventually(lambda: sum(shop.counted()) >= rows, "every row is applied", seconds=600 + rows / 500)
+        print(f"applied {time.perf_counter() - started:.0f} s later")
         once, counted = state(shop), shop.counted()
         path.rename(renamed := path.with_name("renamed.csv"))
         again, _, said = imported(shop, folder, renamed)
