@@ -18,7 +18,7 @@ import msgspec
 from profiles import consent
 from profiles.clock import DAY, MINUTE, Millis
 from profiles.errors import Rejected
-from profiles.identity.claims import ID_LIMIT, Blind, Claim, claims_of, reserved, stands_for_nobody
+from profiles.identity.claims import ID_LIMIT, Blind, Claim, aliases_of, claims_of, reserved, stands_for_nobody
 from profiles.identity.names import ANONYMOUS, USER, name_of
 from profiles.kinds import CALLS, CHANNELS, NAMES, Channel, Kind
 from profiles.measures import TRAITS
@@ -228,14 +228,20 @@ class Intake:
         )
 
     def _claims(self, message: Message, profile: str) -> tuple[Claim, ...]:
-        others = []
+        others: list[tuple[str, str, bool]] = []
+        either: list[str] = []  #: whose they are nobody says
         if message.anonymous_id is not None and message.user_id is not None:
             others.append((ANONYMOUS, str(message.anonymous_id).strip(), False))
         if message.previous_id is not None and message.type == "alias":
-            others.append((ANONYMOUS, str(message.previous_id).strip(), True))
+            either.append(str(message.previous_id).strip())
+            others.append((ANONYMOUS, either[0], True))
+            if message.user_id is None:
+                either.append(str(message.anonymous_id).strip())
         own = None if message.type == "group" else message.traits  # those of a group call are the group's
         given = own or (message.context.traits if message.context else None)
-        return claims_of(profile, others, given, self._blind, self._blocked) if others or given else ()
+        if not (others or given):
+            return ()
+        return claims_of(profile, others, given, self._blind, self._blocked) + aliases_of(either, self._blocked)
 
     def _time(self, message: Message, received: Millis) -> tuple[Millis | None, Millis]:
         """(what the message claims, when it happened): a wrong device clock is corrected, the future is not believed."""

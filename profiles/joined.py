@@ -17,7 +17,8 @@ import numpy as np
 
 from profiles.clock import Int64s
 from profiles.identity.family import Held, facts_of, row_of
-from profiles.identity.names import VIA, as_part, owner_and_part
+from profiles.identity.messages import Link
+from profiles.identity.names import VIA, as_part, owner_and_part, visitor_of
 from profiles.inputs import COLUMNS, Batch, Bools, Patch, Work, offsets_and_times, table_of
 from profiles.kernels.fold import DUPLICATE, Events, fold
 from profiles.layout import TABLES
@@ -33,6 +34,7 @@ class Spread:
     passing: frozenset[str]  #: labels whose events go on to another node
     passed: int  #: events that go on
     dropped: int  #: events that were counted by a part that is not here any more
+    said: tuple[Link, ...]  #: of ids that an alias named before anything was heard of them
 
 
 def spread(work: Work, held: Mapping[str, Held]) -> Spread:
@@ -50,6 +52,11 @@ def spread(work: Work, held: Mapping[str, Held]) -> Spread:
     for _, owner, part in here:
         if part:
             owner.keep_apart()  # before anything of this work is counted
+    said = [
+        _heard(work, row, owner)
+        for row, owner, part in here
+        if owner.node.alias and not part and row in work.events.row
+    ]
     for row, owner, part in here:
         _through(work, row, owner, part)
     out = np.array([label in gone or label in passing for label in work.profiles], np.bool_)
@@ -58,7 +65,16 @@ def spread(work: Work, held: Mapping[str, Held]) -> Spread:
     owners = list(dict.fromkeys(owner for owner, _ in labels))
     place = {owner: i for i, owner in enumerate(owners)}
     rows = np.array([place[owner] for owner, _ in labels], np.int64)
-    return Spread(_only(work, ~away, owners, rows), passing, int(np.count_nonzero(away)) - dropped, dropped)
+    return Spread(
+        _only(work, ~away, owners, rows), passing, int(np.count_nonzero(away)) - dropped, dropped, tuple(said)
+    )
+
+
+def _heard(work: Work, label: int, held: Held) -> Link:
+    """The first thing told of an id that an alias had named: it is used as a user's, so the alias was about this one."""
+    held.note(alias=False)
+    at = int(work.events.time[work.events.row == label].min())
+    return Link(held.name, visitor_of(held.name), at, explicit=True)
 
 
 def _through(work: Work, label: int, held: Held, part: str) -> None:

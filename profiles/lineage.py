@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from profiles.identity.names import USER, kind_of, name_of
-from profiles.identity.node import Node, Refusal, decode_part, node_of
+from profiles.identity.names import ANONYMOUS, USER, kind_of, value_of, visitor_of
+from profiles.identity.node import Node, Part, Refusal, decode_part, node_of
 from profiles.stable import bucket_of
 
 MOST: Final = 1000  #: ids that are listed
@@ -67,8 +67,9 @@ class Lineages:
 
     async def known(self, given: str) -> str | None:
         """The name of an id as a person gives it, an anonymous one also without its prefix; None if nobody has it."""
-        for name in (given, *([name_of("anon", given)] if kind_of(given) == USER else [])):
-            if (await self.node(name))[0]:
+        for name in (given, *([visitor_of(given)] if kind_of(given) == USER else [])):
+            stored, node = await self.node(name)
+            if stored and not node.unheard:
                 return name
         return None
 
@@ -79,31 +80,52 @@ class Lineages:
         return name
 
     async def of(self, given: str) -> Lineage | None:
-        """All ids of the customer who has this one; None if nobody has it."""
+        """All ids of the customer who has this one; None if nobody has it.
+
+        What an alias named was a user's id or a visitor's: a visitor's of whom nothing was heard is not listed
+        beside the user's.
+        """
         asked = await self.known(given)
         if asked is None:
             return None
         root = await self.root(asked)
-        node = (await self.node(root))[1]
-        lines, refused, waiting = [IdLine(root, kind_of(root))], _refused(root, node.refused), [root]
-        while waiting and len(lines) < MOST:
+        behind = await self._behind(root, MOST)
+        users = {name for name, _, _ in behind} | {root}
+        kept = [each for each in behind if not (_is_silent(*each) and value_of(each[0]) in users)]
+        heads = [(name, (await self.node(name))[1]) for name in (root, *(name for name, _, _ in kept))]
+        lines = (IdLine(name, kind_of(name), owner, part.at) for name, owner, part in kept)
+        return Lineage(
+            id=root,
+            asked=asked,
+            weight=heads[0][1].card.weight - len(behind) + len(kept),
+            ids=(IdLine(root, kind_of(root)), *lines),
+            refused=tuple(line for name, node in heads for line in _refused(name, node.refused)),
+        )
+
+    async def _behind(self, root: str, most: int | None = None) -> list[tuple[str, str, Part]]:
+        """Who retired into whom, and what came through them; those nearest to the root first."""
+        found, waiting = list[tuple[str, str, Part]](), [root]
+        while waiting and (most is None or len(found) < most):
             owner = waiting.pop(0)
-            for name, raw in sorted((await self._store.family(self._bucket(owner), owner)).items()):
-                part = decode_part(raw)
-                if part.gone or name == owner:
-                    continue
-                lines.append(IdLine(name, kind_of(name), owner, part.at))
-                refused += _refused(name, (await self.node(name))[1].refused)
-                if part.card.weight > 1:
-                    waiting.append(name)
-        return Lineage(root, asked, node.card.weight, tuple(lines[:MOST]), tuple(refused))
+            family = sorted((await self._store.family(self._bucket(owner), owner)).items())
+            parts = [(name, owner, decode_part(raw)) for name, raw in family if name != owner]
+            here = [each for each in parts if not each[2].gone]
+            found += here
+            waiting += [name for name, _, part in here if part.card.weight > 1]
+        return found[:most]
 
     async def everybody(self, given: Sequence[str]) -> list[str]:
-        """These ids and all others of their customers, each once; an id that nobody has stands for itself."""
+        """These ids and all others of their customers, each once; an id that nobody has stands for itself.
+
+        Also those that were never used: what an alias named is somebody's, and may be used as a user's one day.
+        """
         names = list(given)
         for one in given:
-            found = await self.of(one)
-            names += [line.id for line in found.ids] if found else []
+            asked = await self.known(one)
+            root = await self.root(asked) if asked else one
+            mine = [root, *(name for name, _, _ in await self._behind(root))] if asked else []
+            visitors = [value_of(name) for name in mine if kind_of(name) == ANONYMOUS]
+            names += mine + [user for user in visitors if (await self.node(user))[1].unheard]
         return list(dict.fromkeys(names))
 
     def _bucket(self, name: str) -> int:
@@ -112,3 +134,8 @@ class Lineages:
 
 def _refused(name: str, refused: Sequence[Refusal]) -> list[RefusedLine]:
     return [RefusedLine(name, each.other, each.reason, each.at) for each in refused]
+
+
+def _is_silent(name: str, _: str, part: Part) -> bool:
+    """Whether it is a visitor of whom nothing was ever heard."""
+    return kind_of(name) == ANONYMOUS and part.card.weight == 1 and not (part.facts or part.side)

@@ -16,6 +16,7 @@ from typing import Any
 
 from profiles import inputs
 from profiles.errors import Rejected
+from profiles.identity.claims import Claim
 from profiles.identity.messages import Joining, Link
 from profiles.identity.names import ANONYMOUS, kind_of
 from profiles.intake import Event
@@ -47,7 +48,7 @@ class Read:
     private: list[Private] = field(default_factory=list)
     suppressed: int = 0
     became: list[Event | str] = field(default_factory=list)  #: of each record: its event, or why there is none
-    links: dict[int, dict[tuple[str, str, bool], Link]] = field(default_factory=dict)  #: by bucket
+    links: dict[int, dict[Claim, Link]] = field(default_factory=dict)  #: by bucket
     notes: list[Note] = field(default_factory=list)  #: what mappings mended
     clock: int = 0
     received: int = 0
@@ -128,7 +129,7 @@ class IntakeHop:
             for claim in event.claims:
                 if claim not in self._lately:
                     to = bucket_of(claim.small, self._buckets)
-                    link = Link(claim.small, claim.large, event.time, claim.explicit)
+                    link = Link(claim.small, claim.large, event.time, claim.explicit, alias=claim.alias)
                     out.links.setdefault(to, {}).setdefault(claim, link)
         self._clocks[topic, partition] = out.clock
         return out

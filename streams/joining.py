@@ -63,7 +63,7 @@ class Joiner:
         into = {label: (owner, held[owner].node.into)
                 for label in came.passing for owner in (owner_and_part(label)[0],)}  # fmt: skip
         said = onwards(batches, at.offsets, work.cursors, into, self._number, self._bucket) if into else []
-        return came, list(said)
+        return came, [*said, *self.said(came.said)]
 
     async def told(self, told: Sequence[Told]) -> Rows:
         """The nodes that these messages are for."""

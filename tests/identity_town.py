@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from profiles import erasure, inputs
 from profiles.identity.guards import Limits
-from profiles.identity.messages import Joining, Told
+from profiles.identity.messages import Joining, Split, Told
 from profiles.identity.node import Node, node_of
 from profiles.intake import Intake
 from profiles.landing import Landing
@@ -76,6 +76,12 @@ class Shop:
         for each in told:
             self.logs[bucket_of(each.to, BUCKETS)].append(inputs.encode(Joining((each,))))
         self.settle()
+
+    def part(self, name: str) -> None:
+        """What ``mien identity unmerge`` sends."""
+        node = self.node(name)
+        assert node is not None
+        self.hear(Split(node.into, name, node.generation, self.house.clock()))
 
     def order(self, kind: erasure.Kind, *names: str) -> None:
         """What `POST /v1/regulations` sends, about these ids."""

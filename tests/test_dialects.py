@@ -223,10 +223,30 @@ def test_posthog_names_with_a_dollar_are_calls() -> None:
     assert told("$pageview")["type"] == "page"
     known = told("$identify", properties={"$set": {"city": "北京"}, "$anon_distinct_id": "d"})
     assert (known["type"], known["traits"], known["anonymousId"]) == ("identify", {"city": "北京"}, "d")
-    assert told("$create_alias", properties={"alias": "d-2"})["previousId"] == "d-2"
+    for name in ("$create_alias", "$merge_dangerously"):
+        alias = told(name, properties={"alias": "d-2"})
+        assert (alias["type"], alias["anonymousId"], alias["previousId"]) == ("alias", "u", "d-2")
     cart = told("Product Added", properties={"quantity": 3, "$lib": "web"})
     assert (cart["properties"], cart["channel"], cart["messageId"]) == ({"quantity": 3}, "web", "m")
     assert posthog.read(Arrived(packed({"api_key": "k", "event": "x", "distinct_id": "u"}))).key == "k"
+
+
+@pytest.mark.parametrize(
+    ("event", "properties", "field"),
+    [
+        ("Product Viewed", {"$device_id": "u"}, "anonymousId"),
+        ("Product Viewed", {"$is_identified": False}, "anonymousId"),
+        ("Product Viewed", {"$device_id": "d", "$is_identified": True}, "userId"),
+        ("Product Viewed", {}, "userId"),
+        ("$identify", {"$anon_distinct_id": "d", "$is_identified": False}, "userId"),
+    ],
+)
+def test_who_has_not_signed_in_with_posthog_is_a_visitor(event: str, properties: dict[str, object], field: str) -> None:
+    """A browser sends the id of the device as the customer's, until `identify` says who it is."""
+    sent = {"event": event, "distinct_id": "u", "uuid": "m", "timestamp": iso(NOW), "properties": properties}
+    found = one(posthog.read(Arrived(packed({"api_key": "k", "batch": [sent], "sent_at": iso(NOW)}))))
+    assert found[field] == "u"
+    assert (found.get("userId") is None) == (field == "anonymousId")
 
 
 def test_a_cloudevent_is_an_event_of_ours_or_the_properties_of_one() -> None:

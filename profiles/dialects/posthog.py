@@ -32,6 +32,7 @@ _CALLS: Final = {
     "$identify": "identify",
     "$set": "identify",
     "$create_alias": "alias",
+    "$merge_dangerously": "alias",
     "$groupidentify": "group",
 }
 _SERVER: Final = frozenset({"posthog-python", "posthog-node"})
@@ -57,6 +58,11 @@ def _events(sent: list[msgspec.Raw], at: object) -> Iterator[Item]:
             yield Unfit(fault.reason, fault.detail, bytes(raw))
 
 
+def _is_visitor(name: str, whom: object, properties: Fields) -> bool:
+    """Whether nobody has signed in yet: what an app sends before ``identify`` comes under an id that it made itself."""
+    return name != "$identify" and (properties.get("$is_identified") is False or whom == properties.get("$device_id"))
+
+
 def _event(given: Fields, raw: bytes, at: object) -> Item:
     properties = part(given.get("properties"))
     name = text(given.get("event"))
@@ -76,5 +82,7 @@ def _event(given: Fields, raw: bytes, at: object) -> Item:
     if known:
         event["traits"] = known
     if event["type"] == "alias":
-        event["previousId"] = properties.get("alias")
+        event |= {"userId": None, "anonymousId": whom, "previousId": properties.get("alias")}
+    elif _is_visitor(name, whom, properties):
+        event |= {"userId": None, "anonymousId": whom}
     return ready(event, raw)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from profiles.cleaning.contacts import email, phone
-from profiles.identity.names import BLIND, KINDS, USER, name_of, order_of
+from profiles.identity.names import BLIND, KINDS, USER, name_of, order_of, visitor_of
 from profiles.privacy import PRIVATE, plain
 
 Blind: TypeAlias = Callable[[str, str], str]  #: (kind, value) -> a name that does not tell the value
@@ -33,11 +33,15 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 class Claim(NamedTuple):
-    """Two names of one customer, the smaller one first."""
+    """Two names of one customer, the smaller one first.
+
+    ``alias``: the smaller one is a user's name only if it is ever used as one.
+    """
 
     small: str
     large: str
     explicit: bool = False
+    alias: bool = False
 
 
 def stands_for_nobody(value: str, blocked: frozenset[str] = frozenset()) -> bool:
@@ -68,6 +72,16 @@ def claims_of(
             found.setdefault(name, False)
     found.pop(profile, None)
     return tuple(_claim(profile, name, explicit) for name, explicit in found.items())
+
+
+def aliases_of(ids: Iterable[str], blocked: frozenset[str] = frozenset()) -> tuple[Claim, ...]:
+    """That each of these ids, of which an alias does not say whose they are, is one customer as a user's and a visitor's.
+
+    >>> aliases_of(["old-7", "null"])
+    (Claim(small='old-7', large='anon:old-7', explicit=True, alias=True),)
+    """
+    users = (_plain(USER, value, blocked) for value in ids)
+    return tuple(Claim(user, visitor_of(user), explicit=True, alias=True) for user in users if user)
 
 
 @lru_cache(maxsize=100_000)

@@ -51,6 +51,11 @@ class Held:
         """Whether nothing was ever heard of it."""
         return not self.row[: TABLES.facts].any() and not self.side
 
+    @property
+    def heard(self) -> bool:
+        """Whether anything was ever told of this very id; its own part must be loaded."""
+        return bool(self.parts[self.name].facts) if self.node.apart else bool(self.row[: TABLES.facts].any())
+
     def note(self, **changes: object) -> None:
         """Change the head."""
         self.node = replace(self.node, **changes)

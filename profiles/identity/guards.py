@@ -28,6 +28,8 @@ def objection(mine: Card, theirs: Card, explicit: bool, limits: Limits) -> str:
     >>> u1, u2 = Card(1, ("u-1",)), Card(3, ("u-2",))
     >>> objection(u1, u2, False, Limits()), objection(u1, u2, True, Limits()), objection(u1, u2, True, Limits(ids=3))
     ('two_of_a_kind', '', 'too_many_ids')
+    >>> objection(Card(2, ("u-1", "u-2")), Card(1), False, Limits())  # somebody said that these two are one
+    ''
     """
     if mine.weight + theirs.weight > limits.ids:
         return TOO_MANY
@@ -35,8 +37,13 @@ def objection(mine: Card, theirs: Card, explicit: bool, limits: Limits) -> str:
         return ""
     if any(opposite(seal) in theirs.seals for seal in mine.seals):
         return PARTED
-    kinds = [kind_of(name) for name in {*mine.anchors, *theirs.anchors}]
-    return TWO if any(kinds.count(kind) > 1 for kind in limits.single) else ""
+    return TWO if any(_differ(kind, mine, theirs) for kind in limits.single) else ""
+
+
+def _differ(kind: str, mine: Card, theirs: Card) -> bool:
+    """Whether each has an id of this kind that the other has not.  Several that were joined explicitly are one's."""
+    ours, others = ({name for name in card.anchors if kind_of(name) == kind} for card in (mine, theirs))
+    return not (ours <= others or others <= ours)
 
 
 def opposite(seal: str) -> str:

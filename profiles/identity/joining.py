@@ -40,6 +40,9 @@ def receive(held: Held, told: Told, limits: Limits) -> list[Told]:
 
 
 def _link(held: Held, told: Link, limits: Limits) -> list[Told]:
+    if told.alias and not held.heard:
+        held.note(alias=True)
+        return []
     if held.retired:
         return [Link(held.node.into, told.other, told.at, told.explicit, told.offer)]
     if told.other == held.name or held.has(told.other):

@@ -19,13 +19,17 @@ class Card(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Link(msgspec.Struct, frozen=True, tag="link"):
-    """``to`` and ``other`` are one customer, says a claim.  With ``offer``: ``other`` was a root and is ready."""
+    """``to`` and ``other`` are one customer, says a claim.  With ``offer``: ``other`` was a root and is ready.
+
+    ``alias``: only if anything is ever heard of ``to``, now or later; it may be no user at all.
+    """
 
     to: str
     other: str
     at: int  #: when it was claimed (ms)
     explicit: bool = False  #: somebody said so, rather than an event that shows both ids
     offer: Card | None = None
+    alias: bool = False
 
 
 class Absorb(msgspec.Struct, frozen=True, tag="absorb"):

@@ -28,6 +28,15 @@ def name_of(kind: str, value: str) -> str:
     return value if kind == USER else f"{kind}:{value}"
 
 
+def visitor_of(user: str) -> str:
+    """The other name that an id has if nobody can tell whether it is a user's or a visitor's.
+
+    >>> visitor_of("d7f3")
+    'anon:d7f3'
+    """
+    return name_of(ANONYMOUS, user)
+
+
 def kind_of(name: str) -> str:
     """What kind of id a name is.
 
@@ -36,6 +45,15 @@ def kind_of(name: str) -> str:
     """
     kind, colon, _ = name.partition(":")
     return kind if colon and kind != USER and kind in _RANKS else USER
+
+
+def value_of(name: str) -> str:
+    """An id without its kind.
+
+    >>> value_of("anon:d7f3"), value_of("u-1"), value_of("shop:7")
+    ('d7f3', 'u-1', 'shop:7')
+    """
+    return name if kind_of(name) == USER else name.partition(":")[2]
 
 
 def order_of(name: str) -> tuple[int, str]:

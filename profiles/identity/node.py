@@ -36,6 +36,14 @@ class Node(msgspec.Struct, frozen=True, array_like=True):
     seals: tuple[str, ...] = ()  #: its own
     refused: tuple[Refusal, ...] = ()  #: latest first
     apart: bool = False  #: whether its own facts are kept apart, as a part with its own name
+    alias: bool = (
+        False  #: an alias named it, and nothing was heard of it yet: then it is one with the visitor of that name
+    )
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it is nothing but what an alias said: nobody ever used it as a user's id."""
+        return self.alias and not self.into and self.card.weight <= 1
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):

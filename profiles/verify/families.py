@@ -123,6 +123,8 @@ class Families:
             for told in (each for _, joining in log.joinings if joining.by < 0 for each in joining.told):
                 if not isinstance(told, Link) or not erased.isdisjoint((told.to, told.other)):
                     continue
+                if told.alias and not self._did(told.to):
+                    continue  # what was named is no user's
                 here, there = roots[told.to], roots[told.other]
                 self.report.compared["claims that two ids are one customer"] += 1
                 if here != there and {here, there} & unsure:

@@ -20,6 +20,7 @@ from tests.e2e.test_verify import judged, settled
 from tests.processes import eventually
 
 PEOPLE = 40
+RENAMED = 4  #: one in so many had another user id before
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,9 @@ def events() -> list[tuple[str, dict[str, object]]]:
         own.append((user, dict(both)))
         own.append((user, {**bought, "userId": user}))
         own += [(anon, {"type": "identify", "anonymousId": anon, "traits": {"openId": f"oX{n}"}})]
+        if n % RENAMED == 0:
+            own.append((f"v-{n}", {**seen, "userId": f"v-{n}"}))
+            own.append((user, {"type": "alias", "previousId": f"v-{n}", "userId": user}))
         own += [(anon, {**seen, "anonymousId": anon}) for _ in range(2)]
         all_of_them += [(n + shuffle.random() * PEOPLE, key, event) for key, event in own]
     return [(key, event) for _, key, event in sorted(all_of_them, key=lambda each: each[0])]
@@ -62,12 +66,14 @@ def test_every_customer_is_one_and_read_by_any_id(shop: Stack) -> None:
     for n in range(PEOPLE):
         found = shop.profile(f"u-{n}")
         assert found is not None
-        assert (found["features"]["events"], found["features"]["orders"]) == (7, 1), found["id"]
-        assert found["identity"]["ids"] == 4
-        for other in (f"d-{n}", f"anon:d-{n}", f"crm:c{n}", f"openid:oX{n}"):
+        before = [f"v-{n}"] if n % RENAMED == 0 else []
+        assert (found["features"]["events"], found["features"]["orders"]) == (7 + len(before), 1), found["id"]
+        for other in (f"d-{n}", f"anon:d-{n}", f"crm:c{n}", f"openid:oX{n}", *before):
             same = shop.profile(other)
             assert same is not None
-            assert (same["id"], same["features"]["events"]) == (f"u-{n}", 7)
+            assert (same["id"], same["features"]["events"]) == (f"u-{n}", 7 + len(before))
+        lineage = shop.http.get(f"/v1/profiles/u-{n}/identity").json()
+        assert lineage["weight"] == len(lineage["ids"]) == 4 + len(before)
     answer = shop.http.post("/v1/profiles/find", json={"crmId": "c7"})
     assert answer.json()["id"] == "u-7"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from time import perf_counter
 
@@ -26,18 +26,18 @@ IDS = tuple(name_of(kind, f"{kind[0]}{i}") for kind in ("user", "crm", "openid",
 pairs = st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)).filter(lambda two: two[0] != two[1]), max_size=9)
 
 
-def united(claims: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+def united(claims: Iterable[tuple[str, str]], names: Sequence[str] = IDS) -> dict[str, set[str]]:
     """The oracle: who is one customer, by the smallest name."""
-    group = {name: {name} for name in IDS}
+    group = {name: {name} for name in names}
     for a, b in claims:
         both = group[a] | group[b]
         group.update(dict.fromkeys(both, both))
     return {min(members, key=order_of): members for members in group.values()}
 
 
-def judged(town: Town, did: dict[str, list[Event]]) -> None:
+def judged(town: Town, did: dict[str, list[Event]], names: Sequence[str] = IDS) -> None:
     """Every root knows what its ids did, to the byte, and nothing else."""
-    for root, members in town.groups(IDS).items():
+    for root, members in town.groups(names).items():
         events = [event for name in sorted(members) for event in did.get(name, [])]
         assert differences(town.row(root), folded(events, HERE)) == [], (root, members)
         told = [(event.time, event.patch) for event in events if event.patch]
@@ -92,6 +92,33 @@ def test_any_order_gives_the_same_customers_and_the_same_facts(
     for event in life:
         did.setdefault(event.profile, []).append(event)
     judged(town, did)
+
+
+EITHER = ("u0", "x1", "x2", "x3")  #: a user's or a visitor's: nobody can tell from an alias
+BOTH = tuple(name for one in EITHER for name in (one, f"anon:{one}"))
+aliases = st.lists(st.tuples(st.sampled_from(EITHER), st.sampled_from((*EITHER, "u1", "anon:a0"))).filter(
+    lambda two: two[0] != two[1]), max_size=6)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=80)
+@given(lives(), aliases, st.integers(1, 3), st.integers(0, 10**9), st.data())
+def test_an_alias_joins_whoever_had_the_id_before_user_or_visitor_and_nobody_else(
+    life: list[Event], said: list[tuple[str, str]], buckets: int, seed: int, data: st.DataObject
+) -> None:
+    """Whoever calls himself something new is heard under the new name; under the old one maybe later, or never."""
+    choose, town, names = random.Random(seed), Town(buckets, HERE), (*BOTH, "u1", "anon:a0")
+    who = data.draw(st.lists(st.sampled_from(names), min_size=len(life), max_size=len(life)))
+    life = [of(name, event) for name, event in zip(who, life, strict=True)]
+    told(town, life, [], choose)
+    for earlier, name in said:
+        town.alias(choose.choice(("events.a", "events.b")), earlier, name)
+    shuffled(town, choose)
+    town.run(choose, crashes=choose.randint(0, 3))
+    did = {name: [event for event in life if event.profile == name] for name in names}
+    claims = [(f"anon:{earlier}", name) for earlier, name in said]
+    claims += [(earlier, f"anon:{earlier}") for earlier, _ in said if did[earlier]]
+    assert town.groups(names) == united(claims, names)
+    judged(town, did, names)
 
 
 @settings(deadline=None, max_examples=60)

@@ -22,7 +22,7 @@ from profiles.identity.family import Held, rest
 from profiles.identity.guards import Limits, first_card
 from profiles.identity.joining import needs, receive
 from profiles.identity.messages import Joining, Link, Split, Told
-from profiles.identity.names import order_of, owner_and_part
+from profiles.identity.names import order_of, owner_and_part, visitor_of
 from profiles.identity.node import Node, Part
 from profiles.inputs import Batch, Draft, Record
 from profiles.intake import Event
@@ -79,6 +79,11 @@ class Town:
     def claim(self, source: str, a: str, b: str, *, explicit: bool = False) -> None:
         small, large = sorted((a, b), key=order_of)
         self.tell(source, [Link(small, large, 0, explicit)])
+
+    def alias(self, source: str, earlier: str, name: str) -> None:
+        """What intake makes of an alias: ``earlier`` is a user's or a visitor's id, as it was written."""
+        self.claim(source, visitor_of(earlier), name, explicit=True)
+        self.tell(source, [Link(earlier, visitor_of(earlier), 0, explicit=True, alias=True)])
 
     def split(self, name: str) -> bool:
         """Ask that an id leaves whom it retired into, as an operator does."""
@@ -150,6 +155,8 @@ class Town:
         for e, patch in came.live.patches:
             name = came.live.profiles[came.live.events.row[e]]
             state.sides[name] = patched(state.sides.get(name), [(int(came.live.events.time[e]), patch)])
+        for each in came.said:
+            self._say(bucket, bucket, Joining((each,)))
         for to, piece in onwards([batch], before, cursors, into, bucket, self.bucket):
             self._say(bucket, to, piece)
         state.cursors = cursors
@@ -168,7 +175,7 @@ class Town:
         node = state.nodes.get(name) or Node(card=first_card(name, (), self.limits))
         row = state.rows.get(name, np.zeros(TABLES.size, np.int64)).copy()
         known = state.parts.get(name, {})
-        wanted = known if parts is None else {part: known[part] for part in parts if part in known}
+        wanted = known if parts is None else {part: known[part] for part in (*parts, name) if part in known}
         return Held(name, node, row, state.sides.get(name), dict(wanted))
 
     def _keep(self, state: State, held: Held) -> None:
