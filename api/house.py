@@ -32,6 +32,7 @@ from profiles.store.desk_forget import about
 from profiles.store.desk_reads import DeskReads
 from profiles.store.desk_rows import LedgerLine
 from profiles.store.erasure import Regulations
+from profiles.store.imports import ImportStore
 from profiles.store.quality import QualityStore
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
@@ -66,6 +67,7 @@ class House:
         self.alerts = DeskReads(self._client)
         self.alarms = Alarms(self._client)
         self.qualities = QualityStore(self._client)
+        self.imports = ImportStore(self._client)
         self.made_keys = partial(list_keys, self._client)
         self.profile_streams = ProfileWatch(self.reader)
         self.alert_streams = AlertFeed(self.alerts)

@@ -17,10 +17,10 @@ from profiles.identity.claims import ID_LIMIT
 from profiles.models.churn_inputs import Target
 from profiles.models.drift import Moved
 from profiles.models.params import Source
-from profiles.quality import SourceQuality, Totals
 from profiles.reader import FeatureLine
 from profiles.store.desk_rows import LedgerLine
 from profiles.view import ProfileView
+from profiles.worth import SourceQuality, Totals
 
 BATCH_LIMIT = 100
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
@@ -257,6 +257,7 @@ class SourceLine(msgspec.Struct, frozen=True):
     """One source, in short."""
 
     source: str
+    kind: str
     topic: str
     key: str
     key_name: str

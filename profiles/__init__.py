@@ -31,6 +31,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     mapping/                            any source's names, columns and spellings become events as apps send them
     landing                             a record of any topic: a CloudEvent is opened, a mapping applied, then intake reads it
     quality                             what is counted of a source's events: complete, valid, repeated, fresh
+    worth -> imports                    what such counts say, in words; what became of the rows of files, counted alike
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
     reveal                              personal traits in plain, for whoever may

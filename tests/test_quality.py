@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from profiles.errors import Rejected
 from profiles.intake import Event, Intake
 from profiles.landing import Landing
-from profiles.quality import Counts, merged, quality
 from profiles.store.quality import Position, QualityStore
+from profiles.worth import Counts, merged, quality
 from streams.quality import Quality
 from tests.api_shop import NOW, Shop
 
@@ -72,7 +72,7 @@ def test_the_answer_says_what_events_are_worth_in_both_languages(shop: Shop, htt
     found = {each["source"]: each for each in http.get("/v1/sources/quality", params={"days": 2}).json()["sources"]}
     assert found.keys() == {"events.crm", "events.crm|k-7"}
     crm = found["events.crm"]
-    assert crm["totals"] == {"received": 6, "accepted": 4, "refused": 2, "repeated": 1, "valid": 0.6667}
+    assert crm["totals"] == {"received": 6, "accepted": 4, "refused": 2, "skipped": 0, "repeated": 1, "valid": 0.6667}
     shares = {each["field"]: (each["present"], each["looked_at"]) for each in crm["complete"]}
     assert shares == {"user_id": (3, 4), "message_id": (3, 4), "time": (3, 4), "channel": (0, 4), "order_id": (3, 3),
                       "amount": (3, 3), "currency": (1, 3), "product": (0, 3)}  # fmt: skip

@@ -16,18 +16,20 @@ from api.keys import needs
 from api.openapi import refuses, shows
 from api.respond import ok
 from api.shapes import Qualities, SourceLine, Sources
-from profiles.quality import KEPT_DAYS, SourceQuality, merged, sources_of
+from profiles.imports import by_day
 from profiles.store.client import reaching
+from profiles.worth import KEPT_DAYS, SourceQuality, merged, sources_of
 
 router = APIRouter(tags=["sources"], dependencies=[Depends(needs("read"))], responses=refuses(401, 403, 422, 503))
 
 
 @router.get("/v1/sources", summary="Where events come from", responses=shows(Sources, "Sources, the latest first."))
 async def sources(request: Request) -> Response:
-    """Topics, and the write keys that events came by, with what was taken and refused in the last 30 days."""
+    """Topics, write keys that events came by, and imported files, with what was taken and refused in the last 30 days."""
     found = await _found(house_of(request), KEPT_DAYS)
     lines = (
-        SourceLine(each.source, each.topic, each.key, each.key_name, each.totals, each.last_seen) for each in found
+        SourceLine(each.source, each.kind, each.topic, each.key, each.key_name, each.totals, each.last_seen)
+        for each in found
     )
     return ok(Sources(tuple(lines)))
 
@@ -41,7 +43,8 @@ async def quality(
     """Per source: how complete fields are, what was refused or mended and why, repeats, how soon events come, and each day.
 
     What was refused is counted of all events; whether a field is there, of a source's first 200 and then of one in 64:
-    `looked_at`. Repeats are those among the latest 20,000 messages of a partition.
+    `looked_at`. Repeats are those among the latest 20,000 messages of a partition. Sources of the kind `import` are the rows
+    of files, by the day on which their import began: all of them are looked at.
     """
     found = await _found(house_of(request), days)
     return ok(Qualities(days, tuple(each for each in found if source in (None, each.source))))
@@ -51,6 +54,8 @@ async def _found(house: House, days: int) -> list[SourceQuality]:
     today = datetime.fromtimestamp(house.clock() / 1000, UTC).astimezone(ZoneInfo(house.settings.timezone)).date()
     wanted = [(today - timedelta(days=back)).isoformat() for back in range(days)]
     stored = await house.qualities.read(wanted)
+    imported = by_day((await house.imports.read()).values(), house.settings.timezone)
     with reaching():
         names = {key.id: key.name for key in await house.made_keys()}
-    return list(sources_of({day: merged(counts) for day, counts in stored.items()}, names))
+    counted = {day: merged(stored.get(day, ())) | imported.get(day, {}) for day in wanted}
+    return list(sources_of(counted, names))

@@ -59,6 +59,7 @@ Of the alert desk (one hash tag, so they change together):
 Of the quality of sources (one hash tag):
     {quality}:d:<day>  hash  `<source> TAB <counter>` -> how many; a day of the shop by arrival; 32 days
     {quality}:at       hash  `<topic>/<partition>` -> next offset to count, latest arrival counted (ms)
+    {quality}:imports  hash  id of an import -> when it began (ms), rows, JSON: what became of them; 32 days
 
 Of dead letters that were sent again (one hash tag):
     {redrive}:sent  hash    id of a dead letter -> where it went, `<topic>/<partition>/<offset>`, and its time (ms);
@@ -97,6 +98,7 @@ ALERT_COUNTS: Final = f"{ALERTS}:counts"
 ALERT_FORGOTTEN: Final = f"{ALERTS}:forgotten"
 
 QUALITY_AT: Final = "{quality}:at"
+IMPORTS: Final = "{quality}:imports"
 
 REDRIVEN: Final = "{redrive}:sent"
 REDRIVE_LOCK: Final = "{redrive}:lock"

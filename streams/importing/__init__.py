@@ -6,5 +6,6 @@ digest     rows become events and rejects, and everything that happened to them 
 position   how far an import is, on disk
 publish    events into partitions, and what is in them already
 rejects    rows that were refused, with line and reason, for a spreadsheet
+tally      what became of the rows, told to the store beside it
 run        one file from beginning to end
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -33,6 +33,7 @@ class Position(msgspec.Struct):
     rows: int = 0
     base: dict[int, int] = {}  #: partition -> where to begin looking for what is there already
     counts: dict[str, int] = {}
+    fields: list[str] = []  #: that every row could have
     rejects: str = ""
     rejects_size: int = 0  #: bytes of the rejects file that belong to ``rows``
     finished: int = 0  #: ms; 0 while it is not
@@ -60,6 +61,13 @@ class Book:
             return None
         except msgspec.DecodeError as error:
             raise MienError(f"{path} cannot be read ({error}); remove it to import from the beginning") from error
+
+    def all(self) -> Iterator[Position]:
+        """Every import that is known here; a note that cannot be read is for whoever goes on with that import."""
+        for path in sorted(self._folder.glob("*.json")):
+            with suppress(MienError):
+                if (found := self.load(path.stem)) is not None:
+                    yield found
 
     def save(self, name: str, position: Position) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

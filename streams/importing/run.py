@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from profiles.clock import Clock
 from profiles.errors import MienError
+from profiles.imports import hoped_for
 from profiles.mapping.document import SourceMap
 from profiles.settings import Settings
 from streams.importing.digest import Digest, Digester, Recipe, digested, missing, prepare
@@ -113,6 +114,7 @@ class Importer:
             started=self._clock(),
             mark=f"{job.name}-{turn}",
             rejects=str(self._book.path(job.name).with_suffix(".rejects.csv")),
+            fields=list(hoped_for(job.source)),
         ), False
 
     async def _work(self, job: Job, position: Position, there: set[int]) -> Outcome:

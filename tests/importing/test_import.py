@@ -48,16 +48,16 @@ def orders(path: Path, prefix: str, rows: int, encoding: str = "utf-8") -> pd.Da
     return table.assign(cents=table["实付金额"].str.strip("￥").astype(float))
 
 
-def command(shop: Stack, folder: Path, *words: str) -> subprocess.Popen[str]:
-    environ = {**os.environ, **as_environ(shop.running.settings), "MIEN_DATA_DIR": str(folder)}
+def command(shop: Stack, folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, **as_environ(shop.running.settings), "MIEN_DATA_DIR": str(folder), **more}
     return subprocess.Popen(
         [sys.executable, "-m", "streams.cli", "import", *words], env=environ, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
-def imported(shop: Stack, folder: Path, *words: str) -> str:
-    done = command(shop, folder, *words)
+def imported(shop: Stack, folder: Path, *words: str, **more: str) -> str:
+    done = command(shop, folder, *words, **more)
     said, _ = done.communicate(timeout=240)
     assert done.returncode == 0, said
     return said
@@ -67,6 +67,12 @@ def position(folder: Path) -> tuple[Path, Position] | None:
     for path in (folder / "imports").glob("*.json"):
         return path, msgspec.json.decode(path.read_bytes(), type=Position)
     return None
+
+
+def told(shop: Stack, *sources: str) -> dict[str, tuple[int, int, int]]:
+    """Rows, events and refusals of these sources, as the page of data quality has them."""
+    found = {each["source"]: each["totals"] for each in shop.http.get("/v1/sources").json()["sources"]}
+    return {name: (t["received"], t["accepted"], t["refused"]) for name, t in found.items() if name in sources}
 
 
 def begun(folder: Path, rows: int) -> bool:
@@ -113,11 +119,13 @@ def test_a_file_imported_twice_changes_nothing_and_nobody_is_sent_anything(shop:
     assert "nobody is named" in said
     settled(shop, len(table), before)
     judged(shop, table)
-    once = of_customers(shop, "twice")
+    once, page = of_customers(shop, "twice"), told(shop, "import/orders")
+    assert page == {"import/orders": (4000, len(table), 4000 - len(table))}
     (tmp_path / "订单.csv").rename(tmp_path / "renamed.csv")
     assert "imported before" in imported(shop, tmp_path, str(tmp_path / "renamed.csv"))
     settled(shop, len(table), before)
     assert of_customers(shop, "twice") == once
+    assert told(shop, "import/orders") == page
     assert origins(shop, "twice")
     assert not origins(shop, "twice") & MAY_SEND
     assert shop.http.get("/v1/alerts").json()["alerts"] == []
@@ -148,7 +156,7 @@ def test_verify_finds_every_import_as_the_log_has_it(shop: Stack) -> None:
 
 
 def test_killed_in_the_middle_it_goes_on_and_every_row_counts_once(shop: Stack, tmp_path: Path) -> None:
-    path = tmp_path / "large.csv"
+    path, page = tmp_path / "large.csv", told(shop, "import/orders")["import/orders"]
     table, before = orders(path, "kill", 60_000), shop.counted()
     for share in (5_000, 25_000):
         running = command(shop, tmp_path, str(path))
@@ -164,6 +172,22 @@ def test_killed_in_the_middle_it_goes_on_and_every_row_counts_once(shop: Stack, 
     with next((tmp_path / "imports").glob("*.rejects.csv")).open(encoding="utf-8-sig", newline="") as stream:
         lines = [int(row["line"]) for row in csv.DictReader(stream)]
     assert lines == [i + 2 for i in range(0, 60_000, 7)]
+    sums = zip(page, (60_000, len(table), len(lines)), strict=True)
+    assert told(shop, "import/orders") == {"import/orders": tuple(map(sum, sums))}
+
+
+def test_a_store_that_is_away_stops_no_import_and_the_next_one_tells_of_both(shop: Stack, tmp_path: Path) -> None:
+    """Of two files that are read as sources of their own, so that nothing else is in their numbers."""
+    names, before = ("customers-away.csv", "customers-back.csv"), shop.counted()
+    for name in names:
+        (tmp_path / name).write_text(f"user_id,updated_at,phone\n{name},2025-01-01,x\n,2025-01-01,\n", encoding="utf-8")
+    said = imported(shop, tmp_path, str(tmp_path / names[0]), MIEN_REDIS="redis://127.0.0.1:1/0")
+    assert "is not in /v1/sources/quality yet" in said
+    assert "is MIEN_REDIS right?" in said
+    assert told(shop, "import/customers") == {}
+    assert "quality yet" not in imported(shop, tmp_path, str(tmp_path / names[1]))
+    assert told(shop, "import/customers") == {"import/customers": (4, 2, 2)}
+    settled(shop, 2, before)
 
 
 def test_what_was_sent_and_not_remembered_is_found_in_the_topic(shop: Stack, tmp_path: Path) -> None:
