@@ -54,6 +54,15 @@ class Kept(msgspec.Struct, frozen=True):
     until: Millis | None  #: when the last of it is gone; None: it stays, and names nobody
     zh: str
     en: str
+    scrubbed: Millis | None = None  #: it was taken out before that, with all that was there by then
+
+
+class Scrubbed(msgspec.Struct, frozen=True):
+    """Of what is still there since when all of it is; 0: since ever."""
+
+    events: Millis = 0  #: of event topics
+    letters: Millis = 0  #: of dead letters
+    store: Millis = 0  #: of the files of the store: its append-only file and its own dump
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -141,7 +150,12 @@ def orders(regulation: Regulation, about: Mapping[str, Subject]) -> Iterator[tup
             yield bucket, Erase(regulation.id, regulation.kind in _DELETES, _SUPPRESSES[regulation.kind], some)
 
 
-def report(regulation: Regulation, done: Sequence[Done | None], forgotten: Sequence[Done | None]) -> Report:
+def report(
+    regulation: Regulation,
+    done: Sequence[Done | None],
+    forgotten: Sequence[Done | None],
+    scrubbed: Scrubbed = Scrubbed(),  # noqa: B008 - it never changes
+) -> Report:
     """What has become of an order.  ``done``: by the bucket, ``forgotten``: by the alert desk; both as its subjects."""
     deletes = regulation.kind in _DELETES
     receipts = tuple(
@@ -151,7 +165,7 @@ def report(regulation: Regulation, done: Sequence[Done | None], forgotten: Seque
     states = {receipt.state for receipt in receipts}
     status: Any = "FINISHED" if states <= {"done"} else "INITIALIZED" if states == {"pending"} else "RUNNING"
     last = max((each.at or 0 for each in receipts), default=0)
-    kept = _kept(last or regulation.at) if deletes else ()
+    kept = _kept(last or regulation.at, scrubbed if status == "FINISHED" else Scrubbed()) if deletes else ()
     return Report(regulation.id, regulation.kind, regulation.at, regulation.by, status, receipts, kept)
 
 
@@ -166,15 +180,37 @@ def _receipt(hashed: str, deletes: bool, bucket: Done | None, desk: Done | None)
     return Receipt(hashed, "done", {**gone, "alerts": desk.gone}, max(bucket.at, desk.at))
 
 
-def _kept(at: Millis) -> tuple[Kept, ...]:
+def _kept(at: Millis, scrubbed: Scrubbed) -> tuple[Kept, ...]:
     """What nobody can take out of a log before it ends; traits that Mien wrote itself are sealed, and the key is gone."""
     logs, letters = at + KEPT_DAYS * DAY, at + DEAD_LETTER_DAYS * DAY
+    events = Kept(
+        "events.*", logs, "应用写入的原始事件，到保留期满为止", "raw events as apps wrote them, until retention ends"
+    )
+    refused = Kept("dead-letters", letters, "无法识别的原始记录", "records that could not be read, as apps wrote them")
+    dumps = Kept(
+        "dumps", None, "旧备份和追加日志，由您删除", "older dumps of Redis and its append-only file: yours to delete"
+    )
+    if scrubbed.events >= at:
+        zh, en = (
+            "已清除；之后应用再写入的，到保留期满为止",
+            "cut out; what apps wrote since then stays until its retention ends",
+        )
+        events = Kept("events.*", scrubbed.events, zh, en, scrubbed.events)
+    if scrubbed.letters >= at:
+        zh, en = "已清除", "cut out, with all that was there"
+        refused = Kept("dead-letters", scrubbed.letters, zh, en, scrubbed.letters)
+    if scrubbed.store >= at:
+        zh, en = (
+            "追加日志已重写；旧备份由您删除",
+            "the append-only file was rewritten; older dumps of Redis: yours to delete",
+        )
+        dumps = Kept("dumps", None, zh, en, scrubbed.store)
     return (
-        Kept("events.*", logs, "应用写入的原始事件，到保留期满为止", "raw events as apps wrote them, until retention ends"),
+        events,
         Kept("profile-inputs", logs, "个人信息已加密，密钥已销毁", "personal traits are sealed and the key is destroyed"),
         Kept("transitions, samples", logs, "只有客户编号，没有个人信息", "the customer's id, no personal traits"),
-        Kept("dead-letters", letters, "无法识别的原始记录", "records that could not be read, as apps wrote them"),
+        refused,
         Kept("counts, params", None, "汇总数字；模型按散列值跟踪的样本", "sums; models follow a sample by hash"),
-        Kept("dumps", None, "旧备份和追加日志，由您删除", "older dumps of Redis and its append-only file: yours to delete"),
+        dumps,
         Kept("audit", None, "只有编号的散列值", "a hash of the id, no more"),
     )  # fmt: skip

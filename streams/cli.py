@@ -81,6 +81,20 @@ Sources = Annotated[
 ]
 Since = Annotated[str, typer.Option(help="Only since: 24h, 7d, 2026-11-01, 2026-11-01T09:30.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Objects instead of a table.")]
+SCRUBBING = """\
+Whoever is erased is gone from Redis at once. What apps wrote stays in the event topics until their retention ends, in dead
+letters for 30 days, and a destroyed key in the append-only file of the store until that is written anew. This cuts the
+event topics up to what has surely been worked with, and has every server of the store write its files anew. It waits for
+what is under way, loses nothing, and may be run at any time, also while everything works, and as often as you like.
+
+With --letters dead letters go too: those that were not sent again are lost then, so it asks for --yes if there are any.
+Ends with 1 if something stayed; it says what.
+
+  mien scrub --dry-run
+  mien scrub
+  mien scrub --letters --yes
+"""
+
 PARTING = """\
 Both sides then hold what they would if they had never met: counts and sums to the byte, tags decided anew, nothing sent.
 An id leaves with all ids that came through it. Events do not join the two again; `mien identity link` does.
@@ -219,6 +233,19 @@ def verify(
     if oracle != "all" and not oracle.isdecimal():
         raise typer.BadParameter("a number, or all", param_hint="--oracle")
     raise typer.Exit(verify(Wish(tuple(files or ()), json, profiles, None if oracle == "all" else int(oracle))))
+
+
+@app.command(epilog=SCRUBBING)
+def scrub(
+    letters: Annotated[bool, typer.Option("--letters", help="Cut dead letters as well, up to now.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Also if letters are lost that were not sent again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; change nothing.")] = False,
+    wait: Annotated[float, typer.Option(min=1, help="Seconds that each wait may take.")] = 120.0,
+) -> None:
+    """Take what apps wrote out of the topics, and destroyed keys out of the store's files: after an erasure."""
+    from streams.commands.scrub import Wish, scrub
+
+    raise typer.Exit(scrub(Wish(letters, yes, dry_run, wait)))
 
 
 @app.command(epilog=FORECASTING)

@@ -152,8 +152,8 @@ class Verification:
                 sources.partitions[partition.name] = partition
                 if start > 0:
                     self.report.cannot(
-                        f"{partition.name} no longer has its first {start} records (retention): what became of them "
-                        "cannot be said; hand their events in as files: mien verify FILES"
+                        f"{partition.name} no longer has its first {start} records (retention, or `mien scrub`): what became "
+                        "of them cannot be said; hand their events in as files: mien verify FILES"
                     )
                 size = max(end, handed) - start
                 records = self._progress.track(self._topics.more(topic, number), total=size, description=partition.name)

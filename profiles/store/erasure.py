@@ -9,7 +9,20 @@ from collections import defaultdict
 from collections.abc import Container, Iterable
 from typing import Any, Final, NamedTuple
 
-from profiles.erasure import Done, Regulation, Report, Subject, companions, decode, decode_done, encode, place, report
+from profiles.clock import Millis
+from profiles.erasure import (
+    Done,
+    Regulation,
+    Report,
+    Scrubbed,
+    Subject,
+    companions,
+    decode,
+    decode_done,
+    encode,
+    place,
+    report,
+)
 from profiles.store import keys
 from profiles.store.client import Client, abreast, reaching
 
@@ -54,7 +67,26 @@ class Regulations:
             order = decode(raw)
             done = await self._done(order)
             forgotten = await self._read(keys.ALERT_FORGOTTEN, regulation, order.subjects)
-        return report(order, done, forgotten)
+            scrubbed = await self.scrubbed()
+        return report(order, done, forgotten, scrubbed)
+
+    async def unfinished(self, among: Iterable[str] | None = None) -> dict[str, str]:
+        """Orders that are not obeyed everywhere, and how far each is; ``among``: only of these."""
+        with reaching():
+            names = among if among is not None else map(bytes.decode, await self._client.hkeys(keys.REGULATIONS))
+            found = await abreast(self.report, names)
+        return {each.id: each.overall_status for each in found if each and each.overall_status != "FINISHED"}
+
+    async def scrubbed(self) -> Scrubbed:
+        """Since when all is from that is still in logs."""
+        with reaching():
+            found = await self._client.hgetall(keys.SCRUBBED)
+        return Scrubbed(**{name.decode(): int(at) for name, at in found.items()})
+
+    async def scrub(self, at: Millis, *names: str) -> None:
+        """All that was in these before a moment is gone; ``names`` are those of ``Scrubbed``."""
+        with reaching():
+            await self._client.hset(keys.SCRUBBED, mapping=dict.fromkeys(names, at))
 
     async def _done(self, order: Regulation) -> list[Done | None]:
         by_bucket: defaultdict[int, list[Subject]] = defaultdict(list)

@@ -30,6 +30,8 @@ Of all buckets:
     params:<name>  hash    version -> JSON; `live` -> current version
     keys           hash    SHA-256 of an API key -> JSON: name, scopes
     regulations    hash    id -> JSON: what was ordered about whom (hashed), by whom
+    scrubbed       hash    `events`, `letters`, `store` -> since when (ms) all is from that is still in event topics, in
+                           dead letters, in files of the store
     vault          hash    `index` -> the key of the blind index, locked if there is a ring
 
 Of the audit log (one hash tag, so they change together):
@@ -79,6 +81,7 @@ RULES: Final = "rules"
 API_KEYS: Final = "keys"
 VAULT: Final = "vault"
 REGULATIONS: Final = "regulations"
+SCRUBBED: Final = "scrubbed"
 
 AUDIT_LOG: Final = "{audit}:log"
 AUDIT_HEAD: Final = "{audit}:head"

@@ -25,7 +25,7 @@ class Act(msgspec.Struct, frozen=True):
 
     by: str  #: id of the API key, or ``cli``
     name: str  #: what that key is called
-    action: str  #: reveal, export, consent, regulation, rotate
+    action: str  #: reveal, export, consent, regulation, rotate, scrub, letter
     subject: str  #: blind index of the customer; empty if it is about no single one
     fields: tuple[str, ...]
     reason: str

@@ -19,7 +19,7 @@ from kafka.errors import KafkaError
 
 from profiles.clock import MINUTE
 from profiles.settings import Settings
-from profiles.store.client import connect
+from profiles.store.client import Client, connect
 from profiles.store.redrives import Redrives, Sent
 from streams.deadletters.letters import QUIET_MS, Letter
 from streams.deadletters.mend import Mended, Mender
@@ -69,6 +69,20 @@ async def redrive(
             await ledger.let_go()
         await client.aclose()
     return counts
+
+
+async def not_sent(client: Client, chosen: Iterable[Letter]) -> int:
+    """How many of these letters were never sent again.
+
+    Raises:
+        RedisError: the store does not answer.
+    """
+    ledger = Redrives(client, "", LEASE)
+    count = 0
+    for some in _pieces(chosen):
+        known = await ledger.known([letter.id for letter in some])
+        count += len(some) - sum(sent.sure for sent in known.values())
+    return count
 
 
 async def _redriven(

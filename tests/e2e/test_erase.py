@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.progress import Progress
 
+from profiles.settings import as_environ
+from profiles.store import keys
 from profiles.topics import PROFILE_INPUTS
 from streams.embedded import HOST
 from streams.evidence import Asked, Verification
 from streams.ports import pick_port
-from streams.topics import SAMPLES, TRANSITIONS
+from streams.topics import SAMPLES, TRANSITIONS, describe
 from tests.e2e.stacks import Stack, stack
+from tests.lanes.stores import cannot
 from tests.processes import eventually
 from tests.sdk.collecting import APPS, finished
 
@@ -26,38 +34,74 @@ WHO = "erika-mustermann"
 TOLD = {"phone": "13912345678", "email": "erika@example.com", "name": "李雷雷", "address": "世纪大道 4711 号"}
 
 
-def test_an_erased_customer_is_nowhere_and_stays_so(tmp_path: Path) -> None:
-    port = pick_port(0, HOST)[0]
-    with stack(tmp_path, metrics_port=port) as shop:
-        identify(shop, WHO)
-        sent(shop, WHO)
-        eventually(lambda: orders(shop) == 1, "the journey is a profile")
-        assert shop.profile(WHO)["traits"]["phone"] == "139****5678"  # type: ignore[index]
-        wish = {"fields": list(TOLD), "reason": "客户来电核对"}
-        assert shop.http.post(f"/v1/profiles/{WHO}/reveal", json=wish).json()["fields"] == TOLD
-        assert found(everything(shop), WHO) == [WHO]
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where the worker tells its numbers."""
+    return pick_port(0, HOST)[0]
 
-        knows_all_that_is_kept(shop)
-        report = erase(shop, "SUPPRESS_WITH_DELETE")
-        assert report["receipts"][0]["gone"]["redis"]["key"] == 1
-        nothing_is_left(shop)
 
-        identify(shop, WHO)
-        sent(shop, WHO)
-        identify(shop, "the-last")
-        eventually(lambda: shop.profile("the-last") is not None, "what came after is a profile")
-        eventually(lambda: turned_away(port) == 7, "all that was sent before has been read")
-        nothing_is_left(shop)
-        written = on_disk(shop, tmp_path)
-        assert found(b"\n".join(written.values()), *TOLD.values()) == []
-        assert found(b"\n".join(value for path, value in written.items() if path.suffix == ".log"), WHO) == []
-        assert found(told(shop, PROFILE_INPUTS, TRANSITIONS, SAMPLES), *TOLD.values()) == []
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Stack]:
+    """One stack; the tests follow each other."""
+    with stack(tmp_path_factory.mktemp("shop"), metrics_port=port) as running:
+        yield running
 
-        judged(shop)
-        back = erase(shop, "UNSUPPRESS")
-        assert len(back["receipts"]) == len(report["receipts"]), "the telephone and the e-mail address too"
-        eventually(lambda: _again(shop), "whoever comes back of their own will is a new customer")
-        assert orders(shop) == 0
+
+def test_an_erased_customer_is_nowhere_and_stays_so(shop: Stack, port: int) -> None:
+    identify(shop, WHO)
+    sent(shop, WHO)
+    eventually(lambda: orders(shop) == 1, "the journey is a profile")
+    assert shop.profile(WHO)["traits"]["phone"] == "139****5678"  # type: ignore[index]
+    wish = {"fields": list(TOLD), "reason": "客户来电核对"}
+    assert shop.http.post(f"/v1/profiles/{WHO}/reveal", json=wish).json()["fields"] == TOLD
+    assert found(everything(shop), WHO) == [WHO]
+    knows_all_that_is_kept(shop)
+    identify(shop, "a-neighbour", {})
+    sent(shop, "a-neighbour")
+    before = locked_keys(shop)
+
+    report = erase(shop, "SUPPRESS_WITH_DELETE")
+    assert report["receipts"][0]["gone"]["redis"]["key"] == 1
+    assert {each["store"] for each in report["kept"] if each["scrubbed"]} == set(), "nothing was scrubbed yet"
+    nothing_is_left(shop)
+
+    identify(shop, WHO)
+    sent(shop, WHO)
+    identify(shop, "the-last")
+    eventually(lambda: shop.profile("the-last") is not None, "what came after is a profile")
+    eventually(lambda: turned_away(port) == 7, "all that was sent before has been read")
+    nothing_is_left(shop)
+    written = on_disk(shop)
+    assert found(b"\n".join(written.values()), *TOLD.values()) == []
+    assert found(b"\n".join(value for path, value in written.items() if path.suffix == ".log"), WHO) == []
+    assert found(told(shop, PROFILE_INPUTS, TRANSITIONS, SAMPLES), *TOLD.values()) == []
+    judged(shop)
+
+    (destroyed,) = before - locked_keys(shop)
+    assert any(destroyed in value for value in on_disk(shop).values()), "the append-only file still has the key"
+    ended = scrub(shop)
+    assert f"append-only file of {'127' if shop.servers.store.cluster else 'the store'}" in ended.stdout
+    eventually(lambda: not any(destroyed in value for value in on_disk(shop).values()), "the key is nowhere")
+    if shop.servers.embedded:
+        assert ended.returncode == 1
+        assert "the private broker cannot cut its topics: it keeps them in memory" in ended.stdout
+    assert scrubbed(shop, report) == ({"dumps"} if shop.servers.embedded else {"dumps", "events.*"})
+
+
+def test_what_apps_wrote_is_gone_from_every_topic_and_work_goes_on(shop: Stack) -> None:
+    if shop.servers.embedded:
+        cannot("the private broker cannot cut a topic: run with KAFKA=apache")
+    assert found(told(shop, *all_topics(shop)), *TOLD.values()) == []
+    report = asyncio.run(verified(shop))
+    assert (report["verdict"], report["differences"]) == ("cannot judge", 0), report
+    assert all("or `mien scrub`" in why for why in report["cannot_judge"])
+
+
+def test_whoever_comes_back_of_their_own_will_is_a_new_customer(shop: Stack) -> None:
+    back = erase(shop, "UNSUPPRESS")
+    assert len(back["receipts"]) == 3, "the telephone and the e-mail address too"
+    eventually(lambda: _again(shop), "whoever comes back of their own will is a new customer")
+    assert orders(shop) == 0
 
 
 def _again(shop: Stack) -> bool:
@@ -81,15 +125,41 @@ def knows_all_that_is_kept(shop: Stack) -> None:
 
 def judged(shop: Stack) -> None:
     """`mien verify` finds all others as they should be, and says whom it left out."""
+    report = asyncio.run(verified(shop))
+    assert report["verdict"] == "equal", report
+    assert report["left_out"]["ids about which there was an order to suppress or erase"] == 3
+    assert report["compared"]["customers recomputed with pandas"] == report["compared"]["customers"] > 0
+
+
+async def verified(shop: Stack) -> dict[str, Any]:
     with Progress(console=Console(quiet=True)) as progress:
-        report = asyncio.run(Verification(shop.running.settings, Asked(), progress).run())
-    assert report.as_dict()["verdict"] == "equal", report.as_dict()
-    assert report.left_out["ids about which there was an order to suppress or erase"] == 3
-    assert report.compared["customers recomputed with pandas"] == report.compared["customers"] > 0
+        return (await Verification(shop.running.settings, Asked(), progress).run()).as_dict()
 
 
-def identify(shop: Stack, who: str) -> None:
-    body = {"type": "identify", "userId": who, "traits": TOLD}
+def scrub(shop: Stack, *options: str) -> subprocess.CompletedProcess[str]:
+    """`mien scrub`, as an operator calls it."""
+    env = {**os.environ, **as_environ(shop.running.settings)}
+    command = [sys.executable, "-m", "streams.cli", "scrub", *options]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def scrubbed(shop: Stack, report: dict[str, Any]) -> set[str]:
+    """Where, by the receipt, nothing is left that was there when the customer was erased."""
+    said = shop.http.get(f"/v1/regulations/{report['id']}").raise_for_status().json()
+    return {each["store"] for each in said["kept"] if each["scrubbed"]}
+
+
+def locked_keys(shop: Stack) -> set[bytes]:
+    """The keys that customers' traits are sealed with, as they are stored."""
+    return {key for bucket in shop.buckets for key in shop.redis.hvals(keys.data_keys(bucket))}
+
+
+def all_topics(shop: Stack) -> tuple[str, ...]:
+    return tuple(each.name for each in describe(shop.running.settings))
+
+
+def identify(shop: Stack, who: str, traits: dict[str, str] = TOLD) -> None:
+    body = {"type": "identify", "userId": who, "traits": traits}
     shop.http.post("/v1/identify", json=body).raise_for_status()
 
 
@@ -174,12 +244,17 @@ def turned_away(port: int) -> float:
     return float(re.findall(r"^mien_events_suppressed_total (\S+)", said, flags=re.MULTILINE)[0])
 
 
-def on_disk(shop: Stack, folder: Path) -> dict[Path, bytes]:
-    """All that processes have written on this machine: logs, and what Redis keeps."""
-    files = {path for path in folder.rglob("*") if path.is_file()} | {
-        child.log for child in shop.running.stack.children
-    }
-    return {path: path.read_bytes() for path in files}
+def on_disk(shop: Stack) -> dict[Path, bytes]:
+    """All that processes have written on this machine, logs and what Redis keeps; of Kafka what it tells its readers
+    counts, its files go by whole segments.
+    """
+    folder = shop.servers.data_dir
+    files = {path for path in folder.rglob("*") if path.is_file() and folder / "kafka" not in path.parents}
+    out = {}
+    for path in files | {child.log for child in shop.running.stack.children}:
+        with suppress(FileNotFoundError):  # a file that was written anew takes the place of its parts
+            out[path] = path.read_bytes()
+    return out
 
 
 def found(where: bytes, *texts: str) -> list[str]:
