@@ -15,8 +15,9 @@ from api.limits import Limits
 from api.outlet import NotTaken, Outgoing, Outlet
 from api.problems import RETRY_AFTER, Refusal
 from profiles.access import Key
-from profiles.clock import Clock
+from profiles.clock import Clock, Millis
 from profiles.dialects.parcel import Item, Ready, Unfit
+from profiles.landing import Headers
 from profiles.mapping.live import book, names_of
 from profiles.settings import Settings
 from profiles.topics import DEAD_LETTERS, PROFILE_INPUTS, for_events
@@ -32,6 +33,8 @@ class Collector:
         self._clock = clock
         self._outlet = Outlet(settings)
         self._limits = Limits(settings.collect_per_second / settings.api_workers, seconds)
+        self.unwanted: Callable[[Ready, str, Headers, Millis], bool] = lambda *_: False
+        """Which events are turned away; who is suppressed is known once the store has said so."""
 
     def admit(self, key: Key) -> None:
         """Insist that this key may send now.
@@ -44,7 +47,7 @@ class Collector:
             raise Refusal(429, "too_many_events", said, headers={"Retry-After": str(wait)})
 
     async def take(self, items: Sequence[Item], key: Key, dialect: str) -> None:
-        """Returns when all of it is safe.
+        """Returns when all of it is safe, but for what is of suppressed customers: nothing of that is written anywhere.
 
         Raises:
             Refusal: 503 Kafka is away.
@@ -53,11 +56,17 @@ class Collector:
         topics = for_events(self._settings.event_topics)
         about = [("source", key.id.encode()), ("dialect", dialect.encode())]
         self._limits.spend(key.id, len(items))
+        now, many = self._clock(), len(items)
+        items = [each for each in items if isinstance(each, Unfit) or not self._away(each, topics, about, now)]
+        metrics.TURNED_AWAY.labels(dialect).inc(many - len(items))
         try:
-            await self._outlet.send([_outgoing(each, dialect, topics, about) for each in items], self._clock())
+            await self._outlet.send([_outgoing(each, dialect, topics, about) for each in items], now)
         except NotTaken as fault:
             raise Refusal(503, "kafka_unavailable", str(fault), headers={"Retry-After": RETRY_AFTER}) from fault
         _count(dialect, items)
+
+    def _away(self, item: Ready, topics: tuple[str, str], about: list[tuple[str, bytes]], now: Millis) -> bool:
+        return self.unwanted(item, topics[item.order], about, now)
 
     async def order(self, orders: Sequence[tuple[int, bytes]]) -> None:
         """Records for the writers of buckets themselves; returns when they are safe.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -22,6 +23,7 @@ from profiles.alerts import Alert
 from profiles.clock import Clock
 from profiles.errors import MienError
 from profiles.kernels.__main__ import warm
+from profiles.landing import Landing
 from profiles.reader import Reader
 from profiles.settings import Settings
 from profiles.store.access import find_key, list_keys
@@ -37,8 +39,10 @@ from profiles.store.quality import QualityStore
 from profiles.store.redis import RedisStore, connect
 from profiles.store.registry import MetaMismatch, Registry
 from profiles.store.vault import Vault, open_vault
+from profiles.suppressed import Doorkeeper, Suppressed
 from profiles.vault.ring import parse
 
+LISTS_EVERY: Final = 1.0  #: seconds between two looks at who is suppressed
 STORE_TIMEOUT: Final = 2.0  #: seconds one command may take; a caller would rather hear "try again" than wait
 log = structlog.get_logger("mien")
 
@@ -76,6 +80,8 @@ class House:
         self.regulations = Regulations(self._client)
         self._ring = parse(settings.pii_keys)
         self._vault: Vault | None = None
+        self._suppressed: Suppressed | None = None
+        self._unknown = False  #: whether the last look at who is suppressed failed
         self._reader = Reader(self.store, self.registry, settings, clock)
         self._opening = asyncio.Lock()
         self._opened = self._settled = self._warmed = False
@@ -84,7 +90,10 @@ class House:
     async def start(self) -> None:
         """Begin to serve.  A store that is away, or not the right one yet, is asked again by each request."""
         live = (self.profile_streams, self.alert_streams)
+        with suppress(TimeoutError):  # else events of suppressed customers get as far as intake until then
+            await asyncio.wait_for(self._look_who_is_suppressed(), STORE_TIMEOUT)
         self._tasks = [asyncio.create_task(each.run()) for each in live]
+        self._tasks.append(asyncio.create_task(self._know_who_is_suppressed()))
         self._tasks.append(asyncio.create_task(self._warm()))
 
     async def reader(self) -> Reader:
@@ -137,6 +146,27 @@ class House:
     async def ping(self) -> None:
         """Raises an error that ``away`` knows: Redis does not answer."""
         await self._client.ping()
+
+    async def _know_who_is_suppressed(self) -> None:
+        while True:
+            await asyncio.sleep(LISTS_EVERY)
+            await self._look_who_is_suppressed()
+
+    async def _look_who_is_suppressed(self) -> None:
+        """What is turned away; if the store does not answer, whoever was known remains so, and intake knows the rest."""
+        try:
+            if self._suppressed is None:
+                vault = await self.vault()
+                landing = Landing.of(self.settings, blind=vault.blind)
+                self._suppressed = Suppressed(self.regulations, vault, self.settings.buckets)
+                self.collector.unwanted = Doorkeeper(self._suppressed, landing)
+            await self._suppressed.refresh()
+        except Exception as error:
+            if not self._unknown:
+                log.warning("cannot read who is suppressed; intake still turns them away", error=str(error)[:300])
+            self._unknown = True
+        else:
+            self._unknown = False
 
     async def _warm(self) -> None:
         """A first read that compiles would hold up everybody, so nobody reads before that is done elsewhere."""

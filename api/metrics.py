@@ -37,6 +37,9 @@ COLLECTED: Final = Counter("mien_collected", "Events that SDKs sent and Kafka ha
 NOT_COLLECTED: Final = Counter(
     "mien_collect_refused", "Events that became dead letters at the door, by reason.", ["dialect", "reason"]
 )
+TURNED_AWAY: Final = Counter(
+    "mien_collect_suppressed", "Events of suppressed customers, of which nothing was written.", ["dialect"]
+)
 BUILD: Final = Gauge("mien_build_info", "Always 1; the labels say what runs.", ["version"], multiprocess_mode="max")
 BUILD.labels(VERSION).set(1)
 

@@ -35,6 +35,7 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     access                              who may ask
     store/                              checkpoints and atomic commits: memory and Redis
     reveal                              personal traits in plain, for whoever may
+    suppressed                          of whom no event is taken
     step                                one batch of one bucket: all updates go through here
     lineage                             the ids of a customer, from node to node
     things view forecast voice -> reader  a profile as people read it, and what the models say of it

@@ -36,6 +36,11 @@ class Landing:
         live = Live(book(settings), settings.timezone, settings.currency)
         return cls(Intake.of(settings, seals=seals, blind=blind), live)
 
+    @property
+    def maps(self) -> bool:
+        """Whether a mapping may change who a record is about."""
+        return self._live is not None
+
     def read(
         self, raw: bytes, received: Millis, headers: Headers = (), topic: str = "", notes: list[Note] | None = None
     ) -> Event:

@@ -18,13 +18,13 @@ from profiles import inputs
 from profiles.errors import Rejected
 from profiles.identity.claims import Claim
 from profiles.identity.messages import Joining, Link
-from profiles.identity.names import ANONYMOUS, kind_of
 from profiles.intake import Event
 from profiles.landing import SKIPPED, Landing, carried
 from profiles.mapping.fields import Note
 from profiles.replay import ARRIVED
 from profiles.stable import bucket_of
 from profiles.store.vault import Vault
+from profiles.suppressed import unwanted
 from profiles.wire import KEPT_BYTES, DeadLetter, Origin, headers
 from streams import metrics
 from streams.quality import Quality
@@ -101,7 +101,7 @@ class IntakeHop:
             out.received = max(out.received, record.timestamp)
             try:
                 event = self._landing.read(raw, record.timestamp, record.headers or (), topic, out.notes)
-                if self._unwanted(event):
+                if unwanted(event, self._suppressed):
                     out.suppressed += 1
                     out.became.append("suppressed")
                     continue
@@ -133,13 +133,6 @@ class IntakeHop:
                     out.links.setdefault(to, {}).setdefault(claim, link)
         self._clocks[topic, partition] = out.clock
         return out
-
-    def _unwanted(self, event: Event) -> bool:
-        """Whether nothing may be taken: of a suppressed customer, or of a visitor without a name who shows one's id."""
-        if self._suppressed(event.profile):
-            return True
-        nameless = kind_of(event.profile) == ANONYMOUS
-        return nameless and any(self._suppressed(name) for claim in event.claims for name in (claim.small, claim.large))
 
     def forget(self) -> None:
         """Send every claim again: whoever has heard it may have been erased."""

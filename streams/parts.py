@@ -28,6 +28,7 @@ from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.vault import Vault, open_vault
 from profiles.store.worlds import Worlds
+from profiles.suppressed import Suppressed
 from profiles.vault.ring import parse
 from streams.alerts import AlertDesk
 from streams.bell import Bell
@@ -42,7 +43,6 @@ from streams.quarantine import Limit, Quarantine
 from streams.reading import Reading
 from streams.relay import Relay
 from streams.sms import provider
-from streams.suppressed import Suppressed
 from streams.topics import MIB, event_topics, misfit
 
 

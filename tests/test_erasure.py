@@ -10,6 +10,7 @@ import pytest
 
 from profiles import erasure, inputs
 from profiles.clock import DAY, ManualClock
+from profiles.dialects.parcel import Ready, ready
 from profiles.erasure import Done, Report
 from profiles.errors import Stale
 from profiles.inputs import Draft
@@ -20,12 +21,13 @@ from profiles.store import keys
 from profiles.store.base import Commit, Erasure
 from profiles.store.desk_reads import DeskReads
 from profiles.store.erasure import Regulations
+from profiles.suppressed import Doorkeeper, Suppressed
+from profiles.vault.blind import Blind
 from profiles.vault.ring import new_entry
 from profiles.wire import Transition, decode_transition
 from streams.alerts import AlertDesk
 from streams.intake import IntakeHop
 from streams.sms import ConsoleProvider
-from streams.suppressed import Suppressed
 from tests.api_shop import BUCKETS, NOW, RULES, Shop, order, page
 
 RING: Final = new_entry("k")
@@ -281,3 +283,46 @@ def moved(seq: int, profile: str, to: str, was: str) -> Transition:
 def forgotten(shop: Shop, place: str) -> Done:
     raw: Any = shop.client
     return erasure.decode_done(shop.run(raw.hget(keys.ALERT_FORGOTTEN, place)))
+
+
+def test_the_collector_turns_away_what_is_surely_theirs_and_reads_nothing_while_nobody_is_suppressed() -> None:
+    """A key that is somebody's, a phone that a visitor without a name shows, and what cannot be read but has the key."""
+    ids = Blind(bytes(32))
+    theirs: set[str] = set()
+
+    class Copy:
+        """A list of suppressed customers, as it was last read."""
+
+        __bool__ = lambda _: bool(theirs)  # noqa: E731 - a special method
+        __call__ = lambda _, name: name in theirs  # noqa: E731 - a special method
+
+    class Reads(Landing):
+        """Counts."""
+
+        times = 0
+
+        def read(self, *args: Any) -> Any:
+            self.times += 1
+            return super().read(*args)
+
+    landing = Reads(Intake("CNY", "UTC", blind=ids))
+    door = Doorkeeper(Copy(), landing)  # type: ignore[arg-type]  # what it asks is all there
+
+    def away(**event: Any) -> bool:
+        item = ready({"type": "track", "event": "Seen", **event}, b"")
+        assert isinstance(item, Ready)
+        return door(item, "events.behavior", [], NOW)
+
+    visitor: dict[str, Any] = {"type": "identify", "anonymousId": "d7f3", "traits": {"phone": PHONE}}
+    assert not away(userId=WHO)
+    assert not away(**visitor)
+    assert landing.times == 0
+    theirs |= {WHO, "phone:" + ids("phone", "+86" + PHONE)}
+    assert away(userId=WHO)
+    assert away(**visitor)
+    assert away(userId=WHO, event="Order Completed", properties={"revenue": 1, "currency": "XXX"}), "a dead letter else"
+    assert not away(**{**visitor, "userId": "a-neighbour"}), "a telephone may be two people's"
+    assert not away(anonymousId=WHO), "another customer, of whom only the id looks the same"
+    seen = landing.times
+    assert not away(userId="a-neighbour")
+    assert landing.times == seen, "the key says enough"

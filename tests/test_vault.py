@@ -20,12 +20,12 @@ from profiles.store import keys
 from profiles.store.client import Client, connect
 from profiles.store.erasure import Regulations
 from profiles.store.vault import Vault, open_vault
+from profiles.suppressed import Suppressed
 from profiles.vault.ring import BadRing, Locked, Ring, new_entry, parse
 from profiles.vault.seal import DataKey, Unreadable, mask_of, new_key, token_of
 from streams.commands import vault as commands
 from streams.intake import IntakeHop
 from streams.keyfile import own_ring
-from streams.suppressed import Suppressed
 
 R = TypeVar("R")
 BUCKETS: Final = 3
