@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -123,9 +124,9 @@ class House:
             self._vault = await open_vault(self._client, self._ring, self.settings.buckets)
         return self._vault
 
-    async def desk_about(self, profile: str) -> tuple[list[Alert], list[LedgerLine]]:
-        """All that the alert desk has about a customer; it looks through everything, so not for screens."""
-        return await about(self._client, profile)
+    async def desk_about(self, ids: Sequence[str]) -> tuple[list[Alert], list[LedgerLine]]:
+        """All that the alert desk has about a customer of these ids; it looks through everything, so not for screens."""
+        return await about(self._client, frozenset(ids))
 
     def end_streams(self) -> None:
         """Every live stream ends now, and no new one begins; the server calls it before it waits for answers."""

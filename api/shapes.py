@@ -92,6 +92,7 @@ class Export(msgspec.Struct, frozen=True):
 
     exported_at: int
     profile: ProfileView  #: personal traits masked
+    ids: tuple[str, ...]  #: all that are this customer; timeline, alerts and deliveries are of each of them
     personal: dict[str, str | int | float | bool] | None  #: in plain, where the key may reveal and a reason was given
     consents: dict[str, Consent]
     timeline: list[dict[str, Any]]

@@ -13,6 +13,7 @@ import msgspec
 from profiles.identity.names import ANONYMOUS, USER, kind_of, value_of, visitor_of
 from profiles.identity.node import Node, Part, Refusal, decode_part, node_of
 from profiles.stable import bucket_of
+from profiles.store.client import abreast
 
 MOST: Final = 1000  #: ids that are listed
 
@@ -102,16 +103,24 @@ class Lineages:
             refused=tuple(line for name, node in heads for line in _refused(name, node.refused)),
         )
 
+    async def names(self, root: str) -> list[str]:
+        """All ids of a customer, the root first."""
+        return [root, *(name for name, _, _ in await self._behind(root))]
+
     async def _behind(self, root: str, most: int | None = None) -> list[tuple[str, str, Part]]:
         """Who retired into whom, and what came through them; those nearest to the root first."""
         found, waiting = list[tuple[str, str, Part]](), [root]
         while waiting and (most is None or len(found) < most):
-            owner = waiting.pop(0)
-            family = sorted((await self._store.family(self._bucket(owner), owner)).items())
-            parts = [(name, owner, decode_part(raw)) for name, raw in family if name != owner]
+            families = await abreast(lambda owner: self._store.family(self._bucket(owner), owner), waiting)
+            parts = [
+                (name, owner, decode_part(raw))
+                for owner, family in zip(waiting, families, strict=True)
+                for name, raw in sorted(family.items())
+                if name != owner
+            ]
             here = [each for each in parts if not each[2].gone]
             found += here
-            waiting += [name for name, _, part in here if part.card.weight > 1]
+            waiting = [name for name, _, part in here if part.card.weight > 1]
         return found[:most]
 
     async def everybody(self, given: Sequence[str]) -> list[str]:
@@ -123,7 +132,7 @@ class Lineages:
         for one in given:
             asked = await self.known(one)
             root = await self.root(asked) if asked else one
-            mine = [root, *(name for name, _, _ in await self._behind(root))] if asked else []
+            mine = await self.names(root) if asked else []
             visitors = [value_of(name) for name in mine if kind_of(name) == ANONYMOUS]
             names += mine + [user for user in visitors if (await self.node(user))[1].unheard]
         return list(dict.fromkeys(names))

@@ -25,6 +25,7 @@ from profiles.identity.node import Node, node_of
 from profiles.kernels.horizon import offset_at
 from profiles.kernels.rings import MONTH
 from profiles.layout import TABLES
+from profiles.lineage import Lineages
 from profiles.measures import SESSION_PAUSE
 from profiles.models import segment_params, voice_params
 from profiles.models.basket_lines import Baskets, Measure, chosen, told
@@ -41,7 +42,7 @@ from profiles.settings import Settings
 from profiles.sidecar import GROUP, groups, traits
 from profiles.stable import bucket_of, code_of
 from profiles.store import keys
-from profiles.store.base import Checkpoint
+from profiles.store.base import TIMELINE_KEPT, Checkpoint
 from profiles.store.client import abreast
 from profiles.store.models import BASKETS, CHURN, SEGMENTS, VOICE, Models
 from profiles.store.reads import ProfileReads
@@ -49,7 +50,8 @@ from profiles.store.redis import RedisStore
 from profiles.store.registry import Registry
 from profiles.store.worlds import Worlds
 from profiles.things import cart_of, carted, codes_in, interest_in
-from profiles.timeline import Note, decode, rules_of
+from profiles.timeline import Note
+from profiles.timelines import Timelines
 from profiles.view import Look, Outlook, ProfileView, Text, identity_of, view
 from profiles.voice import Voice, heard
 
@@ -149,6 +151,8 @@ class Reader:
         self._reads = ProfileReads(store.client)
         self._registry = registry
         self._worlds = Worlds(registry, settings)
+        self._lineages = Lineages(store, settings.buckets)
+        self._timelines = Timelines(store, self._reads, self._worlds, self._lineages, settings.buckets)
         self._churn = Models(registry, clock, CHURN)
         self._segments = Models(registry, clock, SEGMENTS)
         self._voices = Models(registry, clock, VOICE)
@@ -288,12 +292,19 @@ class Reader:
         return read_retention(await self._counts(), date(1970, 1, 1) + timedelta(days=day))
 
     async def timeline(self, profile: str, limit: int) -> list[Note]:
-        """Newest first: orders, refunds, reviews, service, and every change of a tag or rung."""
-        bucket = bucket_of(profile, self._settings.buckets)
-        entries = await self._store.timeline(bucket, profile, limit)
-        versions = {version for entry in entries if (version := rules_of(entry)) is not None}
-        words = {version: await self._worlds.words(version) for version in versions}
-        return [decode(entry, bucket, profile, words.__getitem__) for entry in entries]
+        """Of one id alone, newest first: orders, refunds, reviews, service, and every change of a tag or rung."""
+        return await self._timelines.own(profile, limit)
+
+    async def whole_timeline(self, found: Found, limit: int | None = None) -> list[Note]:
+        """The same of all ids of a customer; all that is kept, or the newest ``limit``."""
+        if found.node is None or found.node.card.weight <= 1:
+            return await self._timelines.own(found.profile, limit or TIMELINE_KEPT)
+        return await self._timelines.whole(found.profile, limit)
+
+    async def ids(self, found: Found) -> list[str]:
+        """All ids of a customer, the one who answers first."""
+        alone = found.node is None or found.node.card.weight <= 1
+        return [found.profile] if alone else await self._lineages.names(found.profile)
 
     async def tags(self) -> TagDictionary:
         """The live rules with how many customers each of them holds."""

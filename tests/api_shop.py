@@ -16,8 +16,9 @@ from api.serve import server
 from profiles import erasure, inputs
 from profiles.alerts import AlertRule, Policy, Text, ask, decide
 from profiles.clock import DAY, Clock, iso, system_clock, zone
-from profiles.identity.messages import Joining, Link, Told
+from profiles.identity.messages import Joining, Link, Split, Told
 from profiles.identity.names import order_of
+from profiles.identity.node import node_of
 from profiles.intake import Intake
 from profiles.settings import Settings
 from profiles.stable import bucket_of
@@ -144,6 +145,13 @@ class Shop:
         """Two names are one customer, says somebody; all that follows from it is told until nothing does."""
         small, large = sorted((one, other), key=order_of)
         self.run(self._hear(Link(small, large, self.clock(), explicit=True)))
+
+    def part(self, root: str, name: str) -> None:
+        """What ``mien identity unmerge`` asks for."""
+        (blob,) = self.run(self.store.load(bucket_of(name, BUCKETS), [name]))
+        node = node_of(blob)
+        assert node is not None
+        self.run(self._hear(Split(root, name, node.generation, self.clock())))
 
     async def _hear(self, told: Told) -> None:
         waiting = [(bucket_of(told.to, BUCKETS), inputs.encode(Joining((told,))))]

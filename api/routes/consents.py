@@ -27,7 +27,6 @@ from profiles.erasure import Subject
 from profiles.reader import Found
 from profiles.reveal import Revealer
 from profiles.stable import bucket_of
-from profiles.store.base import TIMELINE_KEPT
 
 router = APIRouter(tags=["privacy"], responses=refuses(400, 401, 403, 404, 422, 503))
 _decode: Final = msgspec.json.Decoder(ConsentWish).decode
@@ -93,14 +92,16 @@ async def export(
         told = [each for each in sidecar.read(found.side) if not each.startswith(consent.PREFIX)]
         revealed = await Revealer(house.store, await house.vault(), house.settings.buckets).reveal(name, told)
         personal = revealed.values
-    alerts, lines = await house.desk_about(name)
+    ids = await reader.ids(found)
+    alerts, lines = await house.desk_about(ids)
     return ok(
         Export(
             exported_at=house.clock(),
             profile=await reader.view(found),
             personal=personal,
             consents=_said(found),
-            timeline=await reader.timeline(name, TIMELINE_KEPT),
+            ids=tuple(ids),
+            timeline=await reader.whole_timeline(found),
             alerts=tuple(alerts),
             deliveries=tuple(lines),
             suppressed=await _is_suppressed(house, name),

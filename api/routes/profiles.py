@@ -74,9 +74,12 @@ async def batch_get(request: Request) -> Response:
     responses=shows(Timeline, "Newest first.") | refuses(400, 404),
 )
 async def timeline(request: Request, profile: ProfileId, limit: Limit = TIMELINE_KEPT) -> Response:
-    """Orders, refunds, reviews, contacts with service, and every tag entered or left with its reasons."""
+    """Orders, refunds, reviews, contacts with service, and every tag entered or left with its reasons.
+
+    Of a customer with several ids, what happened to each of them: what another id than `profile` keeps says so in `through`.
+    """
     reader, found = await customer(request, profile)
-    return ok(Timeline(found.profile, await reader.timeline(found.profile, limit)))
+    return ok(Timeline(found.profile, await reader.whole_timeline(found, limit)))
 
 
 async def customer(request: Request, segment: str) -> tuple[Reader, Found]:

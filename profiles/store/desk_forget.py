@@ -48,19 +48,19 @@ async def forget(client: Client, profiles: Iterable[str]) -> Gone:
     return gone
 
 
-async def about(client: Client, profile: str) -> tuple[list[Alert], list[rows.LedgerLine]]:
-    """All that the desk has about one customer: alerts, and every send and refusal, the first ones first.
+async def about(client: Client, whom: frozenset[str]) -> tuple[list[Alert], list[rows.LedgerLine]]:
+    """All that the desk has about the ids of one customer: alerts, and every send and refusal, the first ones first.
 
     Raises:
         StoreDown: the store does not answer.
     """
     redis: Any = client
     with reaching():
-        alerts = [one for one, _ in await _alerts(redis, frozenset([profile]))]
+        alerts = [one for one, _ in await _alerts(redis, whom)]
         lines, after = [], "-"
         while True:
             page = await redis.xrange(keys.ALERT_LEDGER, min=after, count=PAGE)
-            lines += [rows.line_of(name, row) for name, row in page if _of_line(row) == profile]
+            lines += [rows.line_of(name, row) for name, row in page if _of_line(row) in whom]
             if len(page) < PAGE:
                 return alerts, lines
             after = f"({page[-1][0].decode()}"

@@ -47,6 +47,18 @@ class ProfileReads:
         with reaching():
             return await self._ask(wanted, checkpoints)
 
+    async def timelines(self, placed: Sequence[tuple[int, str]]) -> list[list[bytes]]:
+        """All that is kept of these timelines, (bucket, id), each newest first; one round trip to a server.
+
+        Raises:
+            StoreDown: Redis does not answer.
+        """
+        to: Any = self._client.pipeline(transaction=False) if self._alone else self._client
+        with reaching():
+            asked = [to.lrange(keys.timeline(bucket, name), 0, -1) for bucket, name in placed]
+            found: list[list[bytes]] = await (asyncio.gather(*asked) if to is self._client else to.execute())
+        return found
+
     async def _ask(self, wanted: Wanted, checkpoints: Collection[int]) -> Stored:
         names = [(bucket, name) for bucket, some in wanted.items() for name in some]
         asked = [key for bucket, name in names for key in (keys.profile(bucket, name), keys.sidecar(bucket, name))]
