@@ -18,7 +18,6 @@ from profiles.access import Key
 from profiles.clock import Clock, Millis
 from profiles.dialects.parcel import Item, Ready, Unfit
 from profiles.landing import Headers
-from profiles.mapping.live import book, names_of
 from profiles.settings import Settings
 from profiles.topics import DEAD_LETTERS, PROFILE_INPUTS, for_events
 from profiles.wire import KEPT_BYTES, DeadLetter, headers
@@ -28,7 +27,6 @@ class Collector:
     """What all requests that bring events share."""
 
     def __init__(self, settings: Settings, clock: Clock, seconds: Callable[[], float] = monotonic) -> None:
-        self.names = names_of(book(settings))
         self._settings = settings
         self._clock = clock
         self._outlet = Outlet(settings)

@@ -35,7 +35,7 @@ async def take(request: Request, dialect: str, read: Read, call: str = "") -> No
     """
     shown = _key_outside(request)
     key = await _admitted(request, shown) if shown else None
-    limit, names = house_of(request).settings.collect_bytes, house_of(request).collector.names
+    limit, names = house_of(request).settings.collect_bytes, house_of(request).naming.names
     body = await _body(request, limit)
     try:
         parcel = read(Arrived(body, limit, call, request.url.query, dict(request.headers), names))

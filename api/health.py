@@ -45,6 +45,7 @@ class Health:
             checks["rules"] = await _guarded(self._rules())
             checks["personal_data"] = await _guarded(self._personal_data(), required=False)
             checks["workers"] = await _guarded(self._workers(now), required=False)
+            checks["sources"] = self._sources()
             checks["alarms"] = await _guarded(self._alarms(now), required=False)
         if any(check.required and not check.ok for check in checks.values()):
             return Readiness("not_ready", checks)
@@ -85,6 +86,13 @@ class Health:
             said = f"{len(without)} of {len(buckets)} buckets have no worker, so their profiles grow old: run `mien worker`"
             return Check(ok=False, required=False, message=said, seen=seen)
         return Check(ok=True, required=False, seen=seen)
+
+    def _sources(self) -> Check:
+        """Not what is wrong: anybody may ask."""
+        if self._house.naming.fault:
+            said = "MIEN_SOURCES cannot be used, and what it said before is in force; the log and `mien doctor` say why"
+            return Check(ok=False, required=False, message=said)
+        return Check(ok=True, required=False)
 
     async def _alarms(self, now: Millis) -> Check:
         """Names only: anybody may ask."""

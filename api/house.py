@@ -19,12 +19,12 @@ from api.collector import Collector
 from api.keybook import KeyBook
 from api.live.alerts import AlertFeed
 from api.live.profiles import ProfileWatch
+from api.naming import Naming
 from profiles.access import configured
 from profiles.alerts import Alert
 from profiles.clock import Clock
 from profiles.errors import MienError
 from profiles.kernels.__main__ import warm
-from profiles.landing import Landing
 from profiles.reader import Reader
 from profiles.settings import Settings
 from profiles.store.access import find_key, list_keys
@@ -76,6 +76,7 @@ class House:
         self.made_keys = partial(list_keys, self._client)
         self.profile_streams = ProfileWatch(self.reader)
         self.alert_streams = AlertFeed(self.alerts)
+        self.naming = Naming(settings)
         self.collector = Collector(settings, clock)
         self.audit = AuditLog(self._client)
         self.regulations = Regulations(self._client)
@@ -90,7 +91,7 @@ class House:
 
     async def start(self) -> None:
         """Begin to serve.  A store that is away, or not the right one yet, is asked again by each request."""
-        live = (self.profile_streams, self.alert_streams)
+        live = (self.profile_streams, self.alert_streams, self.naming)
         with suppress(TimeoutError):  # else events of suppressed customers get as far as intake until then
             await asyncio.wait_for(self._look_who_is_suppressed(), STORE_TIMEOUT)
         self._tasks = [asyncio.create_task(each.run()) for each in live]
@@ -158,7 +159,7 @@ class House:
         try:
             if self._suppressed is None:
                 vault = await self.vault()
-                landing = Landing.of(self.settings, blind=vault.blind)
+                landing = self.naming.landing(vault.blind)
                 self._suppressed = Suppressed(self.regulations, vault, self.settings.buckets)
                 self.collector.unwanted = Doorkeeper(self._suppressed, landing)
             await self._suppressed.refresh()

@@ -40,6 +40,11 @@ NOT_COLLECTED: Final = Counter(
 TURNED_AWAY: Final = Counter(
     "mien_collect_suppressed", "Events of suppressed customers, of which nothing was written.", ["dialect"]
 )
+SOURCES_BROKEN: Final = Gauge(
+    "mien_collect_sources_broken",
+    "1 while MIEN_SOURCES cannot be used and what it said before is in force.",
+    multiprocess_mode="livemax",
+)
 BUILD: Final = Gauge("mien_build_info", "Always 1; the labels say what runs.", ["version"], multiprocess_mode="max")
 BUILD.labels(VERSION).set(1)
 

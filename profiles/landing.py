@@ -15,6 +15,7 @@ from profiles.dialects.parcel import Ready
 from profiles.errors import Rejected
 from profiles.identity.claims import Blind
 from profiles.intake import Event, Intake
+from profiles.mapping.document import SourceMap
 from profiles.mapping.fields import Note
 from profiles.mapping.live import Live, book
 from profiles.settings import Settings
@@ -31,10 +32,22 @@ class Landing:
         self._live = live or None
 
     @classmethod
-    def of(cls, settings: Settings, *, seals: bool = False, blind: Blind | None = None) -> Self:
-        """As the settings of the shop say."""
-        live = Live(book(settings), settings.timezone, settings.currency)
-        return cls(Intake.of(settings, seals=seals, blind=blind), live)
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        seals: bool = False,
+        blind: Blind | None = None,
+        sources: Sequence[SourceMap] | None = None,
+    ) -> Self:
+        """As the settings of the shop say; ``sources``: by these and not by those of the file."""
+        found = cls(Intake.of(settings, seals=seals, blind=blind))
+        found.follow(book(settings) if sources is None else sources, settings)
+        return found
+
+    def follow(self, sources: Sequence[SourceMap], settings: Settings) -> None:
+        """Read by these sources from the next record on."""
+        self._live = Live(sources, settings.timezone, settings.currency) or None
 
     @property
     def maps(self) -> bool:
@@ -58,9 +71,12 @@ class Landing:
         return self._intake.read(raw, received)
 
     def form(self, raw: bytes, headers: Headers, topic: str) -> bytes:
-        """A record that was understood, as intake read it."""
+        """A record that was understood, as intake read it; if sources that it is none for came since, as it was sent."""
         raw = opened(raw, headers)
-        return raw if self._live is None else self._live(raw, topic, key_of(headers)).raw
+        try:
+            return raw if self._live is None else self._live(raw, topic, key_of(headers)).raw
+        except Rejected:
+            return raw
 
 
 def key_of(headers: Headers) -> str | None:

@@ -167,6 +167,12 @@ async def count() -> None:
 
 
 @app.task
+async def follow_sources() -> None:
+    """Take what was saved in the file of MIEN_SOURCES."""
+    await _every(1.0, worker.follow_sources)
+
+
+@app.task
 async def complain() -> None:
     """Say what is being waited for."""
     await _every(2.0, worker.complain)

@@ -12,6 +12,9 @@ REJECTED = Counter("mien_events_rejected_total", "Records that became dead lette
 SUPPRESSED = Counter("mien_events_suppressed_total", "Events of suppressed customers, of which nothing was kept.")
 APPLIED = Counter("mien_events_applied_total", "Events folded into profiles.")
 DUPLICATES = Counter("mien_events_duplicate_total", "Events recognised as repeats of an earlier message.")
+SOURCES_BROKEN = Gauge(
+    "mien_sources_broken", "1 while MIEN_SOURCES cannot be used and what it said before is in force."
+)
 FORWARDED = Counter("mien_events_forwarded_total", "Events sent on to the customer whom their id has become.")
 JOINED = Counter("mien_ids_joined_total", "Ids that retired into another one.")
 CLAIMS_REFUSED = Counter("mien_claims_refused_total", "Claims that two ids are one customer that were not believed.")

@@ -18,6 +18,7 @@ from profiles.features import FEATURES
 from profiles.identity.guards import Limits
 from profiles.identity.names import KINDS
 from profiles.landing import Landing
+from profiles.mapping.watched import Watched
 from profiles.settings import Settings
 from profiles.store import keys
 from profiles.store.alarms import Alarms
@@ -36,6 +37,7 @@ from streams.contact import Contacts
 from streams.intake import IntakeHop
 from streams.learn import Learner
 from streams.lookup import Lookup
+from streams.mapping import Mapping
 from streams.patience import Patience
 from streams.places import Places
 from streams.quality import Quality
@@ -53,6 +55,7 @@ class Parts:
     store: RedisStore
     worlds: Worlds
     hop: IntakeHop
+    mapping: Mapping
     quality: Quality
     relay: Relay
     learner: Learner
@@ -99,7 +102,8 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
     store = RedisStore(client)
     topics = await patiently("look for event topics", lambda: asyncio.to_thread(event_topics, settings))
     contact = Contacts(store, regulations, vault, settings.buckets, consent_needed=settings.sms_needs_consent)
-    landing = Landing.of(settings, seals=vault.seals, blind=vault.blind)
+    watched = Watched(settings)
+    landing = Landing.of(settings, seals=vault.seals, blind=vault.blind, sources=watched.sources)
     quality = Quality(QualityStore(client), settings.timezone, landing.form)
     desk, alerting_by = await patiently("alert desk", lambda: _desk(settings, clock, client, worlds, contact))
     return Parts(
@@ -116,6 +120,7 @@ async def assemble(settings: Settings, clock: Clock, patiently: Patience) -> Par
             suppressed=suppressed,
             quality=quality,
         ),
+        mapping=Mapping(settings, watched, landing, bell),
         quality=quality,
         relay=Relay(store, producer, patiently),
         learner=Learner(registry, producer, settings.buckets, settings.churn_days, settings.alerts_a_day),

@@ -216,6 +216,10 @@ class Worker:
         parts = await self.ready()
         await self._patiently("count sources", parts.quality.flush)
 
+    async def follow_sources(self) -> None:
+        """Read by the sources that were saved."""
+        await (await self.ready()).mapping.follow()
+
     async def complain(self) -> None:
         """Let people know what is being waited for, if there is a way."""
         parts = await self.ready()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from profiles.clock import Millis
 from profiles.dialects.names import NONE, Names
-from profiles.errors import Rejected
+from profiles.errors import MienError, Rejected
 from profiles.mapping.apply import Mapper
 from profiles.mapping.document import SHIPPED, SourceMap, load
 from profiles.mapping.fields import Note
@@ -25,17 +26,36 @@ LATEST: Final[Millis] = (
 _STAYS: Final = ("sentAt", "context", "channel", "previousId", "groupId")
 
 
+class UnreadableSources(MienError):
+    """The file of MIEN_SOURCES is not there, or no text."""
+
+
 def book(settings: Settings) -> tuple[SourceMap, ...]:
     """The sources of MIEN_SOURCES, then those Mien comes with that have other names.
 
     Raises:
         RuleErrors: everything that is wrong with the file.
-        OSError: it cannot be read.
+        UnreadableSources: it cannot be read.
     """
+    path = settings.sources
+    return with_shipped(load(text_of(path), str(path)) if path else ())
+
+
+def text_of(path: Path) -> str:
+    """What a file of sources says.
+
+    Raises:
+        UnreadableSources: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableSources(f"{path} cannot be read: {error}; is MIEN_SOURCES right, and is it UTF-8?") from error
+
+
+def with_shipped(own: Sequence[SourceMap]) -> tuple[SourceMap, ...]:
+    """A shop's own sources, then those Mien comes with that have other names."""
     shipped = load(SHIPPED.read_text(encoding="utf-8"), SHIPPED.name)
-    if settings.sources is None:
-        return shipped
-    own = load(settings.sources.read_text(encoding="utf-8"), str(settings.sources))
     names = {each.name for each in own}
     return (*own, *(each for each in shipped if each.name not in names))
 

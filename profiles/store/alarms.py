@@ -14,7 +14,10 @@ from profiles.store import keys
 from profiles.store.client import Client
 
 WAITING: Final = "waiting"
-"""The one alarm that says how things are, not what happened: it is rung with every beat, for as long as it lasts."""
+"""An alarm that says how things are, not what happened: it is rung with every beat, for as long as it lasts."""
+
+SOURCES: Final = "sources"
+"""Another one: the file of MIEN_SOURCES cannot be used."""
 
 
 class Alarm(msgspec.Struct, frozen=True):

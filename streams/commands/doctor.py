@@ -18,10 +18,11 @@ from rich.markup import escape
 
 from profiles.clock import SECOND, iso, system_clock
 from profiles.errors import MienError
+from profiles.mapping.live import book
 from profiles.settings import Settings, load
 from profiles.store import keys
 from profiles.store.address import WrongStore, shown
-from profiles.store.alarms import WAITING, read
+from profiles.store.alarms import SOURCES, WAITING, read
 from profiles.store.base import Checkpoint, from_fields
 from profiles.store.client import A_CLUSTER, Blocking, blocking
 from profiles.vault.ring import BadRing, parse
@@ -71,6 +72,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
             module, found, "installed" if found else "not installed", f"pip install 'mien[{extra}]'", needed=False
         )
     yield _personal_data(settings)
+    yield _sources(settings)
     checkpoints: list[Checkpoint] = []
     yield from _redis(settings, checkpoints)
     yield from _kafka(settings, checkpoints)
@@ -84,6 +86,16 @@ def _personal_data(settings: Settings) -> Finding:
         return Finding("personal data", False, str(fault), cure)
     said = f"sealed with {ring.current!r}" if ring else "only masks are kept"
     return Finding("personal data", ring is not None, said, cure, needed=False)
+
+
+def _sources(settings: Settings) -> Finding:
+    """As this machine has them."""
+    cure = "mend it; `mien sources check FILE` tries it on a sample"
+    try:
+        found = book(settings)
+    except MienError as fault:
+        return Finding("sources", False, str(fault), cure)
+    return Finding("sources", True, ", ".join(each.name for each in found))
 
 
 def _redis(settings: Settings, checkpoints: list[Checkpoint]) -> Iterator[Finding]:
@@ -138,8 +150,9 @@ def _checkpoint(client: Any, bucket: int) -> Checkpoint:
 
 
 def _alarms(client: Any) -> Iterator[Finding]:
-    """What workers have said; that one waits is the only thing that is not over."""
+    """What workers have said; only that one waits, or cannot use its sources, is not over."""
     cures = {
+        SOURCES: "mend it: `mien sources check FILE` tells all that is wrong; until then workers read by what it said before",
         WAITING: "look at what it waits for; it goes on by itself, and nothing is lost meanwhile",
         "set aside": "read its traceback in the worker's log; its bytes are in dead-letters",
         "left alone": "read its traceback in the worker's log; the profile may have to be restored",
@@ -147,7 +160,8 @@ def _alarms(client: Any) -> Iterator[Finding]:
     }
     for alarm in read(client.hvals(keys.ALARMS), system_clock()):
         cure = cures.get(alarm.name, "see the worker's log")
-        yield Finding(alarm.name, False, f"{alarm.text} ({iso(alarm.at)})", cure, needed=alarm.name == WAITING)
+        needed = alarm.name in (WAITING, SOURCES)
+        yield Finding(alarm.name, False, f"{alarm.text} ({iso(alarm.at)})", cure, needed=needed)
 
 
 def _buckets(settings: Settings, client: Any, checkpoints: list[Checkpoint]) -> Iterator[Finding]:
