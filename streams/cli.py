@@ -226,13 +226,16 @@ def verify(
         str,
         typer.Option(help="How many customers pandas recomputes from their raw events, or `all`; 10 a second or so."),
     ] = "200",
+    topic: Annotated[
+        str, typer.Option(help="The topic that the events of files are of: MIEN_SOURCES may name it.")
+    ] = "events.behavior",
 ) -> None:
     """Recompute everything from the log and say where it differs from what is stored and told; changes nothing."""
     from streams.commands.verify import Wish, verify
 
     if oracle != "all" and not oracle.isdecimal():
         raise typer.BadParameter("a number, or all", param_hint="--oracle")
-    raise typer.Exit(verify(Wish(tuple(files or ()), json, profiles, None if oracle == "all" else int(oracle))))
+    raise typer.Exit(verify(Wish(tuple(files or ()), json, profiles, None if oracle == "all" else int(oracle), topic)))
 
 
 @app.command(epilog=SCRUBBING)

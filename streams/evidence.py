@@ -22,7 +22,7 @@ from profiles import inputs
 from profiles.alerts import Alert
 from profiles.clock import HOUR, system_clock, zone
 from profiles.errors import LayoutError
-from profiles.intake import Intake, exponent_of
+from profiles.intake import exponent_of
 from profiles.landing import Landing
 from profiles.settings import Settings
 from profiles.stable import bucket_of, code_of
@@ -63,6 +63,7 @@ class Asked:
     files: tuple[Path, ...] = ()  #: events from files instead of the raw topics
     profiles: int | None = None  #: only so many customers; None: all
     oracle: int | None = 200  #: so many customers are recomputed with pandas; None: all
+    topic: str = ""  #: that the events of files are of, or were
 
 
 @dataclass
@@ -136,7 +137,7 @@ class Verification:
     # --- the raw side ---
 
     def _lines(self) -> Lines:
-        lines = Lines(Intake.of(self._settings), self._settings.buckets, system_clock())
+        lines = Lines(Landing.of(self._settings), self._settings.buckets, system_clock(), self._asked.topic)
         for file in self._asked.files:
             with file.open("rb") as stream:
                 lines.read(self._progress.track(stream, description=file.name, total=None))

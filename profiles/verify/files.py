@@ -15,7 +15,7 @@ import numpy as np
 from profiles import inputs
 from profiles.clock import Int64s, Millis, Zone
 from profiles.errors import Rejected
-from profiles.intake import Intake
+from profiles.landing import SKIPPED, Landing
 from profiles.stable import bucket_of
 from profiles.verify.log import Inputs, Logged, read, without
 from profiles.verify.report import Report
@@ -26,9 +26,10 @@ from profiles.verify.source import PIECE, changed
 class Lines:
     """Files, understood."""
 
-    intake: Intake
+    landing: Landing
     buckets: int
     now: Millis
+    topic: str = ""  #: whose records they are: a mapping may read it
     refused: int = 0
     _drafts: dict[int, list[inputs.Draft]] = field(default_factory=dict)
     _line: int = 0
@@ -40,9 +41,9 @@ class Lines:
                 continue
             self._line += 1
             try:
-                event = self.intake.read(line, self.now)
-            except Rejected:
-                self.refused += 1
+                event = self.landing.read(line, self.now, topic=self.topic)
+            except Rejected as fault:
+                self.refused += fault.reason != SKIPPED
                 continue
             drafts = self._drafts.setdefault(bucket_of(event.profile, self.buckets), [inputs.Draft()])
             drafts[-1].add(event, self._line)

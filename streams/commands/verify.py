@@ -38,6 +38,7 @@ class Wish:
     as_json: bool = False
     profiles: int | None = None
     oracle: int | None = 200  #: None: all
+    topic: str = ""
 
 
 def verify(wish: Wish) -> int:
@@ -47,7 +48,9 @@ def verify(wish: Wish) -> int:
         try:
             if wish.oracle != 0 and find_spec("pandas") is None:
                 raise NoPandas("pandas is not installed: pip install 'mien[data]', or leave it out with --oracle 0")
-            report = asyncio.run(Verification(load(), Asked(wish.files, wish.profiles, wish.oracle), progress).run())
+            report = asyncio.run(
+                Verification(load(), Asked(wish.files, wish.profiles, wish.oracle, wish.topic), progress).run()
+            )
         except (MienError, RedisError, OSError) as fault:
             report = Report()
             report.cannot(str(fault))
