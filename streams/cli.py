@@ -321,13 +321,14 @@ def deadletters_list(
 def deadletters_show(
     letter: Annotated[str, typer.Argument(help="Its id, as the list shows it: topic/partition/offset.")],
     raw: Annotated[
-        bool, typer.Option("--raw", help="Only the bytes, as they were sent, personal data included.")
+        bool, typer.Option("--raw", help="Only the bytes, as they were sent, personal data included; goes on record.")
     ] = False,
+    reason: Annotated[str, typer.Option(help="Why you look at personal data; needed with --raw.")] = "",
 ) -> None:
     """Show one dead letter: where it came from, why it was refused, what was sent."""
     from streams.commands.deadletters import show_one
 
-    raise typer.Exit(show_one(letter, raw=raw))
+    raise typer.Exit(show_one(letter, raw=raw, reason=reason))
 
 
 @deadletters.command("count")

@@ -75,6 +75,20 @@ def test_everybody_else_sees_masks_and_is_on_record_for_trying(shop: Shop, http:
     assert not any(TRAITS["phone"] in each.text for each in [profile, *answers])
 
 
+def test_who_may_not_export_is_on_record_for_trying(shop: Shop, http: httpx.Client) -> None:
+    keys_ = [shop.key("read"), shop.key("privacy"), shop.key("privacy", "pii:reveal"), "mk_nobody_knows"]
+    wishes = [({}, "u-1"), ({"reason": "客户 13812341234 要求导出"}, "u-1"), ({"reason": "why"}, "nobody"), ({}, "u-1")]
+    said = []
+    for token, (params, who) in zip(keys_, wishes, strict=True):
+        answer = http.get(f"/v1/profiles/{who}/export", params=params, headers={"Authorization": f"Bearer {token}"})
+        said.append(answer.json()["code"])
+    assert said == ["missing_scope", "missing_scope", "unknown_profile", "unknown_key"]
+    acts = [entry.act for entry in on_record(shop)]
+    assert [act.outcome for act in acts] == said[:-1]
+    assert [(act.fields, act.reason) for act in acts[:2]] == [((), ""), (("personal",), "客户 138****1234 要求导出")]
+    assert acts[0].subject == shop.vault.field_of("u-1")
+
+
 def test_of_a_customer_whose_key_is_destroyed_nothing_is_left_to_reveal(shop: Shop, http: httpx.Client) -> None:
     shred: Any = shop.client
     for bucket in range(shop.settings.buckets):

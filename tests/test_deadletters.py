@@ -17,6 +17,8 @@ from typer.testing import CliRunner, Result
 
 from profiles.settings import as_environ
 from profiles.store import keys
+from profiles.store.audit import AuditLog
+from profiles.store.client import ask
 from profiles.store.redrives import Busy, Sent
 from streams.cli import app
 from streams.deadletters.letters import letters
@@ -87,7 +89,12 @@ def test_letters_are_listed_shown_and_counted_without_personal_data(shop: Stack,
     for secret in ("13812341234", "张伟", "li.lei@"):
         assert not any(secret in json.dumps(row, ensure_ascii=False) for row in rows)
         assert secret not in shown
-    assert "13812341234" in mien("show", mine["invalid_json"]["id"], "--raw").output
+    raw = ("show", mine["invalid_json"]["id"], "--raw")
+    assert "say why with --reason" in str(mien(*raw).exception)
+    assert "13812341234" in mien(*raw, "--reason", "网站 13812341234 报错").output
+    (look,) = ask(shop.running.settings.redis, lambda client: AuditLog(client).latest(5))
+    assert (look.act.action, look.act.fields) == ("letter", (mine["invalid_json"]["id"],))
+    assert (look.act.by, look.act.reason, look.act.outcome) == ("cli", "网站 138****1234 报错", "done")
     counted = {row["reason"]: row["letters"] for row in json.loads(mien("count", "--json").output)}
     assert counted == {"not_a_number": 1, "invalid_json": 1}
     assert mien("count", "--json", "--reason", "missing_id").output.strip() == "[]"

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import secrets
 from typing import Annotated, Final
+from urllib.parse import unquote
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.house import House, house_of
-from api.keys import needs
+from api.keys import allowed, given_key, needs
 from api.openapi import refuses, shows, takes, takes_in
 from api.problems import Refusal
 from api.respond import body_of, encode, ok
 from api.routes.profiles import ProfileId, customer
-from api.routes.reveal import record
+from api.routes.reveal import known, record
 from api.shapes import Consents, ConsentWish, Export
 from profiles import consent, sidecar
 from profiles.access import Key
@@ -78,17 +79,24 @@ async def put(request: Request, profile: ProfileId, key: Privacy) -> Response:
 async def export(
     request: Request,
     profile: ProfileId,
-    key: Privacy,
+    key: Annotated[Key, Depends(known)],
     reason: Annotated[str, Query(max_length=300, description="With it, a key that may reveal gets plain traits.")] = "",
 ) -> Response:
-    """Personal traits are masked, unless the key has the scope `pii:reveal` as well and says why.  It goes on record."""
-    house = house_of(request)
-    reader, found = await customer(request, profile)
+    """Needs the scope `privacy`.  Personal traits are masked, unless the key has the scope `pii:reveal` as well and says why.
+    It goes on record, and so does what is refused to a known key.
+    """
+    house, fields = house_of(request), ["personal"] if reason.strip() else []
+    try:
+        await allowed(request, given_key(request), "privacy")
+        if fields:
+            await allowed(request, given_key(request), "pii:reveal")
+        reader, found = await customer(request, profile)
+    except Refusal as refusal:
+        await record(house, key, "export", [unquote(profile)], fields, reason, refusal.code)
+        raise
     name, personal = found.profile, None
-    if reason.strip() and not key.allows("pii:reveal"):
-        raise Refusal(403, "missing_scope", "to export personal traits in plain this key needs 'pii:reveal' as well")
-    await record(house, key, "export", [name], ["personal"] if reason.strip() else [], reason)
-    if reason.strip():
+    await record(house, key, "export", [name], fields, reason)
+    if fields:
         told = [each for each in sidecar.read(found.side) if not each.startswith(consent.PREFIX)]
         revealed = await Revealer(house.store, await house.vault(), house.settings.buckets).reveal(name, told)
         personal = revealed.values

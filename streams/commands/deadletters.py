@@ -19,7 +19,11 @@ from rich.table import Table
 
 from profiles.clock import iso, system_clock
 from profiles.errors import MienError
+from profiles.privacy import scrubbed
 from profiles.settings import Settings, load
+from profiles.store.audit import AuditLog
+from profiles.store.client import ask
+from profiles.vault.audit import Act
 from streams.commands.importing import mapping_of
 from streams.deadletters.letters import Choice, Letter, letters, moment
 from streams.deadletters.mend import Mender, source_of
@@ -67,12 +71,22 @@ def show_list(wish: Wish) -> int:
     return 0
 
 
-def show_one(name: str, *, raw: bool) -> int:
-    """Everything about one letter; 1 if there is none."""
-    found = next((letter for letter in letters(load()) if letter.id == name), None)
+def show_one(name: str, *, raw: bool, reason: str = "") -> int:
+    """Everything about one letter; its bytes only for a reason, and on record before they are shown.
+
+    Raises:
+        MienError: there is no such letter, or no reason.
+        StoreDown: it cannot be written down now.
+    """
+    settings = load()
+    if raw and not reason.strip():
+        raise MienError("--raw shows personal data in plain and goes on record: say why with --reason '...'")
+    found = next((letter for letter in letters(settings) if letter.id == name), None)
     if found is None:
         raise MienError(f"there is no dead letter {name}; `mien deadletters list` shows their ids")
     if raw:
+        act = Act("cli", "mien deadletters show", "letter", "", (name,), scrubbed(reason.strip()), "done")
+        ask(settings.redis, lambda client: AuditLog(client).append(act, system_clock()))
         out.file.flush()
         out.file.buffer.write(found.value + b"\n")  # type: ignore[attr-defined]  # bytes, whatever they are
         return 0
