@@ -19,6 +19,8 @@ from profiles.landing import Headers, Landing
 from profiles.store.erasure import Obeyed, Regulations
 from profiles.store.vault import Vault
 
+REMEMBERED: Final = 50_000  #: names
+
 
 class Suppressed:
     """The customers of all buckets of whom nothing may be taken."""
@@ -28,6 +30,7 @@ class Suppressed:
         self._vault = vault
         self._buckets = range(buckets)
         self._hashes: frozenset[str] = frozenset()
+        self._known: dict[str, bool] = {}  #: of names that were asked for; to hash one costs as much as to read an event
         self._seen: Sequence[Obeyed] = ()
 
     async def refresh(self) -> bool:
@@ -48,6 +51,7 @@ class Suppressed:
         changed = [now.receipts for now in seen] != [was.receipts for was in before]
         if changed:
             self._hashes = await self._regulations.suppressed(self._buckets)
+            self._known.clear()
         self._seen = seen
         return changed
 
@@ -57,7 +61,14 @@ class Suppressed:
 
     def __call__(self, name: str) -> bool:
         """Whether nothing of this customer may be taken."""
-        return bool(self._hashes) and self._vault.field_of(name) in self._hashes
+        if not self._hashes:
+            return False
+        known = self._known.get(name)
+        if known is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[name] = self._vault.field_of(name) in self._hashes
+        return known
 
 
 def _older(was: Obeyed, now: Obeyed) -> bool:
@@ -88,9 +99,12 @@ class Doorkeeper:
         """Whether an event on its way to a topic is turned away."""
         if not self._suppressed:
             return False
-        key = (item.key or b"").decode("utf-8", "replace")
-        named = self._suppressed(key) or self._suppressed(name_of(ANONYMOUS, key))
-        if not (named or self._landing.maps or any(sign in item.value for sign in _SHOWS)):
+        key = item.key or b""
+        user = b'"userId":"%b"' % key in item.value  # of whom nothing else that it shows counts
+        name = key.decode("utf-8", "replace")
+        named = self._suppressed(name) or (not user and self._suppressed(name_of(ANONYMOUS, name)))
+        shows = not user and any(sign in item.value for sign in _SHOWS)
+        if not (named or shows or self._landing.maps):
             return False
         try:
             return unwanted(self._landing.read(item.value, now, headers, topic), self._suppressed)

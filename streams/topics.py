@@ -69,6 +69,7 @@ class Topic:
             "configs": {
                 "cleanup.policy": "delete",
                 "retention.ms": str(self.keep_days * DAY_MS),
+                "segment.ms": str(DAY_MS),  # what was cut leaves the disk with its segment
                 "max.message.bytes": str(self.max_bytes),
                 "min.insync.replicas": str(max(1, replication - 1)),  # one broker may be away, none may lie
             },

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import subprocess
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from rich.console import Console
 from rich.progress import Progress
 from segment.analytics.client import Client
+from typer.testing import CliRunner, Result
 
 from profiles.settings import as_environ
 from profiles.store import keys
-from profiles.topics import PROFILE_INPUTS
+from profiles.topics import DEAD_LETTERS, PROFILE_INPUTS
+from streams.cli import app
 from streams.embedded import HOST
 from streams.evidence import Asked, Verification
 from streams.ports import pick_port
@@ -69,7 +71,7 @@ def test_an_erased_customer_is_nowhere_and_stays_so(shop: Stack, port: int) -> N
 
     eventually(lambda: _is_turned_away(shop), "the collector knows it within a second")
     comes_again(shop)
-    published(shop, WHO)
+    published(shop, msgspec.json.encode({"type": "identify", "userId": WHO, "traits": TOLD}))
     identify(shop, "the-last", {})
     eventually(lambda: shop.profile("the-last") is not None, "what came after is a profile")
     eventually(lambda: turned_away(port) >= 1, "intake turns away what never saw the collector")
@@ -83,11 +85,11 @@ def test_an_erased_customer_is_nowhere_and_stays_so(shop: Stack, port: int) -> N
     (destroyed,) = before - locked_keys(shop)
     assert any(destroyed in value for value in on_disk(shop).values()), "the append-only file still has the key"
     ended = scrub(shop)
-    assert f"append-only file of {'127' if shop.servers.store.cluster else 'the store'}" in ended.stdout
+    assert f"append-only file of {'127' if shop.servers.store.cluster else 'the store'}" in ended.output
     eventually(lambda: not any(destroyed in value for value in on_disk(shop).values()), "the key is nowhere")
     if shop.servers.embedded:
-        assert ended.returncode == 1
-        assert "the private broker cannot cut its topics: it keeps them in memory" in ended.stdout
+        assert ended.exit_code == 1
+        assert "the private broker cannot cut its topics: it keeps them in memory" in ended.output
     assert scrubbed(shop, report) == ({"dumps"} if shop.servers.embedded else {"dumps", "events.*"})
 
 
@@ -107,9 +109,21 @@ def test_what_apps_wrote_is_gone_from_every_topic_and_work_goes_on(shop: Stack) 
     shop.kill("worker")
     sent(shop, "and-another")
     eventually(lambda: orders(shop, "and-another") == 1, "it does after a restart", seconds=60)
-    again = scrub(shop)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert scrub(shop, "--letters").returncode == 0, "there are none"
+    published(shop, b'{"broken": "13912345678"')
+    eventually(lambda: found(told(shop, DEAD_LETTERS), TOLD["phone"]) != [], "a dead letter, in plain")
+    with frozen(shop, "worker"):
+        published(shop, b"{}")
+        stuck = scrub(shop, "--wait", "1")
+    assert "Is a worker running" in str(stuck.exception)
+    would = scrub(shop, "--letters", "--dry-run")
+    kept = scrub(shop, "--letters")
+    assert would.exit_code == 0
+    assert re.search(r"dead-letters +2 records", would.output), would.output
+    assert "2 dead letters were not sent again and would be lost" in str(kept.exception)
+    assert found(told(shop, *all_topics(shop)), TOLD["phone"]) == [TOLD["phone"]], "nothing was cut"
+    again = scrub(shop, "--letters", "--yes")
+    assert again.exit_code == 0, again.output
+    assert found(told(shop, *all_topics(shop)), TOLD["phone"]) == []
     assert [orders(shop, who) for who in ("a-neighbour", "a-newcomer", "and-another")] == [1, 1, 1]
 
 
@@ -131,12 +145,22 @@ def comes_again(shop: Stack) -> None:
     assert told(shop, *all_topics(shop)).count(TOLD["email"].encode()) == before
 
 
-def published(shop: Stack, who: str) -> None:
+def published(shop: Stack, value: bytes) -> None:
     """Past the collector, as an app does that knows Kafka."""
     producer = KafkaProducer(bootstrap_servers=shop.broker, enable_idempotence=not shop.servers.embedded)
-    value = msgspec.json.encode({"type": "identify", "userId": who, "traits": TOLD})
-    producer.send(USUAL_EVENTS[0], value, key=who.encode()).get(timeout=10)
+    producer.send(USUAL_EVENTS[0], value).get(timeout=10)
     producer.close()
+
+
+@contextmanager
+def frozen(shop: Stack, name: str) -> Iterator[None]:
+    """A process of ours that does nothing for a moment."""
+    pid = shop.pid(name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def _is_turned_away(shop: Stack) -> bool:
@@ -182,11 +206,9 @@ async def verified(shop: Stack) -> dict[str, Any]:
         return (await Verification(shop.running.settings, Asked(), progress).run()).as_dict()
 
 
-def scrub(shop: Stack, *options: str) -> subprocess.CompletedProcess[str]:
+def scrub(shop: Stack, *options: str) -> Result:
     """`mien scrub`, as an operator calls it."""
-    env = {**os.environ, **as_environ(shop.running.settings)}
-    command = [sys.executable, "-m", "streams.cli", "scrub", *options]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return CliRunner().invoke(app, ["scrub", *options], env={**as_environ(shop.running.settings), "COLUMNS": "200"})
 
 
 def scrubbed(shop: Stack, report: dict[str, Any]) -> set[str]:
