@@ -54,7 +54,7 @@ def text(value: object) -> Cleaned:
     >>> text("　ＶＩＰ　客户\u200b ").value
     'VIP 客户'
     """
-    given = spelled(value)
+    given = value if type(value) is str else spelled(value)
     if given.isascii() and given.isprintable() and "  " not in given and given == given.strip():
         return NOTHING if given.lower() in SAYS_NOTHING else Cleaned(given)
     return _mended(given)
@@ -85,7 +85,7 @@ def identity(value: object) -> Cleaned:
     (Cleaned(value='17850', repairs=('excel_number',), refusal=''), '0007')
     """
     found = text(value)
-    if found.value is not None and _WHOLE_FLOAT.fullmatch(found.value):
+    if found.value is not None and "." in found.value and _WHOLE_FLOAT.fullmatch(found.value):
         return Cleaned(found.value.partition(".")[0], (*found.repairs, "excel_number"))
     return found
 

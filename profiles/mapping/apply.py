@@ -11,21 +11,20 @@ from dataclasses import replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from profiles.cleaning.texts import identity, spelled, text
+from profiles.cleaning.texts import spelled, text
 from profiles.clock import Millis
 from profiles.dialects.names import KEEP, SKIP
 from profiles.errors import RuleError
 from profiles.kinds import CALLS, NAMES, Kind
 from profiles.mapping.document import Column, SourceMap
 from profiles.mapping.fields import Fields, Note, Washing
+from profiles.mapping.message import ByContent, by_own, own_of
 from profiles.mapping.records import Row, Said, first, said
 from profiles.mapping.targets import MONEY, PROPERTIES, TRAITS
 
 SPENDING: Final = frozenset({Kind.ORDER, Kind.REFUND, Kind.CANCEL})
-LONGEST_ID: Final = 100  #: characters of a message id that is spelled out
 WHO, WHEN, WHAT, ROW = "who", "when", "event", "row"  #: what is named where no field is to blame
 
 
@@ -47,9 +46,9 @@ class Mapper:
     def __init__(self, source: SourceMap, timezone: str, currency: str, now: Millis, *, live: bool = False) -> None:
         """``live``: what has no time happened when it came, and nothing is history."""
         self.source = source
-        self._live = live
+        self.live = live
+        self.clean = clean = Washing(source, timezone, currency, now)
         self._shop = timezone, currency, now
-        self._clean = clean = Washing(source, timezone, currency, now)
         self._fields = tuple((each, clean.of(each.sort, each.minor_digits)) for each in source.fields)
         self._trait_columns = tuple((each, clean.of(each.sort, each.minor_digits)) for each in source.traits)
         self._identity, self._time = clean.of("id"), clean.of("time")
@@ -57,7 +56,7 @@ class Mapper:
     def __call__(self, row: Row) -> Mapped:
         """The event that a record becomes; never raises."""
         given = said(self.source, row)
-        call, name, refused = self._what(given)
+        call, name, refused = self.what(given)
         work = Fields()
         if refused:
             return _refused(work, *refused)
@@ -67,15 +66,15 @@ class Mapper:
             somebody = given.user not in (None, "") or given.anonymous not in (None, "")
             return _refused(work, WHO, "blocked_id" if somebody else "missing_id")
         time = self._time(given.time)
-        if time.value is None and (time.refusal or not self._live):
+        if time.value is None and (time.refusal or not self.live):
             return _refused(work, WHEN, time.refusal or "missing_time")
         work.note("time", time)
-        spending = call == "track" and NAMES.get(name.lower()) in SPENDING
+        spending = spends(call, name)
         properties, wrong = self._properties(given, work, spending=spending)
         if wrong:
             return _refused(work, *wrong)
         event: dict[str, Any] = {"type": call, "messageId": self._message(given, row, call, name)}
-        if not self._live:
+        if not self.live:
             event["context"] = {"origin": "backfill", "source": self.source.name}
         more = {
             "event" if call == "track" else "name": name,
@@ -108,7 +107,7 @@ class Mapper:
             fields=_narrowed(given.fields, there),
             traits=_narrowed(given.traits, there),
         )
-        return Mapper(source, *self._shop, live=self._live)
+        return Mapper(source, *self._shop, live=self.live)
 
     def misfits(self, columns: Iterable[str], file: str) -> list[RuleError]:
         """Columns that the mapping asks for and a table does not have, none of them; and it cannot do without."""
@@ -127,7 +126,7 @@ class Mapper:
                 found.append(RuleError(message, file=file, line=column.place.line, column=column.place.column))
         return found
 
-    def _what(self, given: Said) -> tuple[str, str, Note | None]:
+    def what(self, given: Said) -> tuple[str, str, Note | None]:
         """(type of call, name of the event, why it cannot be told)."""
         if not given.call:
             return "", "", Note(WHAT, "skipped")
@@ -148,7 +147,7 @@ class Mapper:
             if key == "products" and isinstance(value, list):
                 found["products"] = [self._product(each, work) for each in value if isinstance(each, Mapping)]
             elif key in PROPERTIES:
-                work.put(found, key, value, self._clean.of(PROPERTIES[key]))
+                work.put(found, key, value, self.clean.of(PROPERTIES[key]))
         for column, clean in self._fields:
             work.put(found, column.target, first(given.row, column), clean)
         if not spending:
@@ -166,7 +165,7 @@ class Mapper:
     def _product(self, line: Mapping[str, Any], work: Fields) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key in ("product_id", "sku", "category", "brand", "price", "quantity"):
-            work.put(found, key, line.get(key), self._clean.of(PROPERTIES[key]))
+            work.put(found, key, line.get(key), self.clean.of(PROPERTIES[key]))
         return found
 
     def _traits(self, given: Said, work: Fields) -> dict[str, Any]:
@@ -175,41 +174,32 @@ class Mapper:
             if isinstance(value, (bool, int, float)) and key not in TRAITS:
                 found[key] = value
             else:
-                work.put(found, key, value, self._clean.of(TRAITS.get(key, "text")))
+                work.put(found, key, value, self.clean.of(TRAITS.get(key, "text")))
         for column, clean in self._trait_columns:
             work.put(found, column.target, first(given.row, column), clean)
         return found
 
     def _message(self, given: Said, row: Row, call: str, name: str) -> str:
-        """The same for the same record, whenever and however often it is imported."""
         own = self._own(given, self.source.id)
         if own:
-            spelt = f"{self.source.name}:{name or call}:{own}"
-            if len(spelt) <= LONGEST_ID:
-                return spelt
-        else:
-            spelt = "\x1f".join((self.source.name, call, name, _joined(row), _joined(row.values())))
-        return f"{self.source.name}:{blake2b(spelt.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+            return by_own(self.source.name, name or call, own)
+        return ByContent(self.source.name, call, name, row)(row.values())
 
     @staticmethod
     def _own(given: Said, column: Column | None) -> str:
         """Its id: all columns of ``id`` together, or what a nested record says."""
         if column is None:
             return spelled(given.id).strip() if given.id is not None else ""
-        parts = [identity(given.row.get(name)).value for name in column.names]
-        return ":".join(parts) if all(parts) else ""
+        return own_of(given.row.get(name) for name in column.names)
+
+
+def spends(call: str, name: str) -> bool:
+    """Whether an event is nothing without its amount."""
+    return call == "track" and NAMES.get(name.lower()) in SPENDING
 
 
 def _refused(work: Fields, field: str, code: str) -> Mapped:
     return Mapped(None, Note(field, code), tuple(work.repairs), tuple(work.dropped))
-
-
-def _joined(values: Iterable[Any]) -> str:
-    """Cells as one text; nearly always they are texts."""
-    try:
-        return "\x1f".join(values)
-    except TypeError:
-        return "\x1f".join(map(spelled, values))
 
 
 def _narrow(column: Column | None, there: frozenset[str]) -> Column | None:

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from profiles.cleaning.amounts import age, amount, number, whole
 from profiles.cleaning.cell import Cleaned
 from profiles.cleaning.contacts import email, phone
-from profiles.cleaning.moments import Local, day, moment
+from profiles.cleaning.days import Moments
+from profiles.cleaning.moments import Local, day
 from profiles.cleaning.texts import identity, text, words
 from profiles.clock import Millis
 from profiles.identity.claims import stands_for_nobody
@@ -43,10 +44,11 @@ class Washing:
         """How values of a sort are cleaned; texts that come again are remembered."""
         found = self._known.get((sort, minor_digits))
         if found is None:
-            found = self._known[sort, minor_digits] = remembered(self._plainly(sort, minor_digits))
+            found = self._known[sort, minor_digits] = remembered(self.plain(sort, minor_digits))
         return found
 
-    def _plainly(self, sort: str, minor_digits: int) -> Clean:
+    def plain(self, sort: str, minor_digits: int = 0) -> Clean:
+        """The same, and nothing is remembered."""
         local, now, region, currency = self._local, self._now, self._source.region, self._currency
         known: dict[str, Clean] = {
             "text": text,
@@ -58,7 +60,7 @@ class Washing:
             "age": age,
             "phone": lambda value: phone(value, region),
             "email": email,
-            "time": lambda value: moment(value, local, now),
+            "time": Moments(local, now),
             "date": lambda value: day(value, local, now),
         }
         return known[sort]
@@ -79,6 +81,12 @@ def remembered(clean: Clean) -> Clean:
         return found
 
     return cleaned
+
+
+def somebody(cleaned: Cleaned) -> Cleaned:
+    """An id, unless it is what apps send when they have none."""
+    nobody = cleaned.value is not None and stands_for_nobody(cleaned.value)
+    return Cleaned(refusal="blocked_id") if nobody else cleaned
 
 
 class Fields:
@@ -109,9 +117,7 @@ class Fields:
         """An id, if it stands for anybody."""
         if value is None:
             return None
-        cleaned = clean(value)
-        if cleaned.value is not None and stands_for_nobody(cleaned.value):
-            cleaned = Cleaned(refusal="blocked_id")
+        cleaned = somebody(clean(value))
         if cleaned.repairs or cleaned.refusal:
             self.note(field, cleaned)
         return None if cleaned.value is None else str(cleaned.value)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +18,11 @@ import msgspec
 from profiles.clock import Millis
 from profiles.intake import EVENT_LIMIT
 from profiles.mapping.apply import ROW, Mapper
+from profiles.mapping.cells import SHELL
 from profiles.mapping.document import SourceMap
 from profiles.mapping.fields import Note
+from profiles.mapping.table import Table
 from streams.importing.pieces import Piece, Unfit
-
-SHELL: Final = frozenset({"type", "messageId", "context", "properties", "traits", "name", "event"})
 
 
 class Value(NamedTuple):
@@ -68,32 +69,65 @@ class Digester:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._wide = Mapper(recipe.source, recipe.timezone, recipe.currency, recipe.now)
-        self._narrow: tuple[tuple[str, ...], Mapper] = ((), self._wide)
+        self._wide = self._mapper = Mapper(recipe.source, recipe.timezone, recipe.currency, recipe.now)
+        self._columns: tuple[str, ...] = ()
+        self._table: Table | None = None
 
     def __call__(self, piece: Piece) -> Digest:
-        values: list[Value] = []
-        rejects: list[Reject] = []
+        """Rows of a table all together; a record, and a row that is not plain, by itself."""
+        self._under(tuple(piece.columns))
         counts: Counter[str] = Counter(rows=len(piece.rows))
-        repaired: defaultdict[Note, int] = defaultdict(int)
-        dropped: defaultdict[Note, int] = defaultdict(int)
-        shapes: defaultdict[tuple[str, ...], int] = defaultdict(int)  # which fields have a value; most rows are alike
-        columns, mapper = tuple(piece.columns), self._mapper(tuple(piece.columns))
-        for number, (line, cells) in enumerate(zip(piece.lines, piece.rows, strict=True), start=piece.first):
+        left: Sequence[int] = range(len(piece.rows))
+        values: list[Value] = []
+        if self._table is not None:
+            values, left = self._together(self._table, piece, counts)
+        rejects: list[Reject] = []
+        if left:
+            values += self._one_by_one(piece, left, counts, rejects)
+            values.sort()  # by row
+        counts["events"] += len(values)
+        return Digest(values, rejects, counts, piece.first + len(piece.rows) - 1, piece.at, piece.of)
+
+    def _under(self, columns: tuple[str, ...]) -> None:
+        """Prepare for a header; nearly always it is the one before."""
+        if columns != self._columns:
+            self._columns, self._mapper = columns, self._wide.narrowed(columns) if columns else self._wide
+            self._table = Table.of(self._mapper, columns, {"import": self._recipe.mark})
+
+    @staticmethod
+    def _together(table: Table, piece: Piece, counts: Counter[str]) -> tuple[list[Value], Sequence[int]]:
+        """The events of plain rows, and the places of all others."""
+        every = range(len(piece.rows))
+        fit = [at for at in every if type(piece.rows[at]) is not Unfit]
+        laid = table([piece.rows[at] for at in fit], [piece.first + at for at in fit])
+        if max(map(len, laid.values), default=0) > EVENT_LIMIT:
+            return [], every
+        counts.update(laid.counts)
+        left = sorted({*every}.difference(fit).union(fit[at] for at in laid.left))
+        return list(map(Value._make, zip(laid.numbers, laid.keys, laid.values, strict=True))), left
+
+    def _one_by_one(
+        self, piece: Piece, places: Sequence[int], counts: Counter[str], rejects: list[Reject]
+    ) -> list[Value]:
+        """The events of rows, or why there is none."""
+        values: list[Value] = []
+        for at in places:
+            line, cells = piece.lines[at], piece.rows[at]
             if isinstance(cells, Unfit):
-                self._reject(rejects, counts, line, mapper.unreadable(table=bool(columns)).refused, cells.raw)
+                self._reject(
+                    rejects, counts, line, self._mapper.unreadable(table=bool(piece.columns)).refused, cells.raw
+                )
                 continue
-            row = dict(zip(columns, cells, strict=True)) if columns else cells
-            found = mapper(row)
-            for note in found.repairs:
-                repaired[note] += 1
-            for note in found.dropped:
-                dropped[note] += 1
+            row = dict(zip(piece.columns, cells, strict=True)) if piece.columns else cells
+            found = self._mapper(row)
+            counts.update(f"repaired:{field}:{code}" for field, code in found.repairs)
+            counts.update(f"dropped:{field}:{code}" for field, code in found.dropped)
             if found.event is None:
                 self._reject(rejects, counts, line, found.refused, row)
                 continue
-            event = found.event
-            shapes[*event, *event.get("properties", ()), *event.get("traits", ())] += 1
+            event, number = found.event, piece.first + at
+            filled = {*event, *event.get("properties", ()), *event.get("traits", ())}
+            counts.update(f"filled:{field}" for field in filled - SHELL)
             event["context"] |= {"import": self._recipe.mark, "row": number}
             value = _json.encode(event)
             if len(value) > EVENT_LIMIT:
@@ -101,19 +135,7 @@ class Digester:
                 continue
             key = event.get("userId") or event.get("anonymousId") or ""
             values.append(Value(number, str(key).encode("utf-8", "replace"), value))
-        counts["events"] += len(values)
-        counts.update({f"repaired:{field}:{code}": n for (field, code), n in repaired.items()})
-        counts.update({f"dropped:{field}:{code}": n for (field, code), n in dropped.items()})
-        for fields, n in shapes.items():
-            counts.update({f"filled:{field}": n for field in fields if field not in SHELL})
-        return Digest(values, rejects, counts, piece.first + len(piece.rows) - 1, piece.at, piece.of)
-
-    def _mapper(self, columns: tuple[str, ...]) -> Mapper:
-        if not columns:
-            return self._wide
-        if self._narrow[0] != columns:
-            self._narrow = columns, self._wide.narrowed(columns)
-        return self._narrow[1]
+        return values
 
     @staticmethod
     def _reject(rejects: list[Reject], counts: Counter[str], line: int, why: Note | None, row: Any) -> None:
