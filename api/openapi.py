@@ -17,6 +17,7 @@ from api import shapes
 from api.problems import MEDIA_TYPE, Problem
 from profiles.access import SCOPES
 from profiles.alerts import Alert
+from profiles.dictionary import TagDictionary
 from profiles.erasure import Report
 from profiles.forecast import Forecast
 from profiles.lineage import Lineage
@@ -24,7 +25,6 @@ from profiles.models.basket_lines import Baskets
 from profiles.models.paths import NextStep, Paths
 from profiles.models.retention import Retention
 from profiles.models.suggestions import Suggestions
-from profiles.reader import TagDictionary
 from profiles.view import ProfileView
 from profiles.voice import Voice
 

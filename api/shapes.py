@@ -12,12 +12,12 @@ from msgspec import Meta
 
 from profiles.alerts import Alert
 from profiles.consent import Consent
+from profiles.dictionary import FeatureLine
 from profiles.erasure import SUBJECTS, Kind
 from profiles.identity.claims import ID_LIMIT
 from profiles.models.churn_inputs import Target
 from profiles.models.drift import Moved
 from profiles.models.params import Source
-from profiles.reader import FeatureLine
 from profiles.store.desk_rows import LedgerLine
 from profiles.view import ProfileView
 from profiles.worth import SourceQuality, Totals

@@ -39,6 +39,6 @@ Pure: no Kafka, no HTTP, no environment; one clock; only ``store`` touches Redis
     step                                one batch of one bucket: all updates go through here
     lineage                             the ids of a customer, from node to node
     timelines                           what happened to a customer, of all ids as one
-    things view forecast voice -> reader  a profile as people read it, and what the models say of it
+    things view dictionary forecast voice -> reader  a profile as people read it, and what the models say of it
     verify/                             the judge: everything recomputed from the log and laid beside what is stored
 """

@@ -17,8 +17,8 @@ import numpy as np
 from profiles.census import NODE_NAMES
 from profiles.clock import DAY, Clock, Int64s, zone
 from profiles.codec import from_blobs
+from profiles.dictionary import TagDictionary, tag_dictionary
 from profiles.errors import MienError
-from profiles.features import FEATURES
 from profiles.forecast import Forecast, forecast
 from profiles.identity.names import ANONYMOUS, USER, kind_of, name_of
 from profiles.identity.node import Node, node_of
@@ -52,7 +52,7 @@ from profiles.store.worlds import Worlds
 from profiles.things import cart_of, carted, codes_in, interest_in
 from profiles.timeline import Note
 from profiles.timelines import Timelines
-from profiles.view import Look, Outlook, ProfileView, Text, identity_of, view
+from profiles.view import Look, Outlook, ProfileView, identity_of, view
 from profiles.voice import Voice, heard
 
 _A_GROUP = GROUP.encode()
@@ -66,61 +66,6 @@ PATHS_TTL = 5_000  #: ms the chain of steps is kept for next steps; every bucket
 
 class UnknownTag(MienError):
     """No tag of that name in the live rules."""
-
-
-class TagLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One tag of the dictionary, with how many customers hold it now."""
-
-    name: str
-    label: Text
-    category: str
-    enter: str
-    leave: str | None
-    owner: str
-    customers: int
-    meaning: Text | None = None
-    action: Text | None = None
-    alert: str | None = None
-
-
-class RungLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One rung of a ladder, with how many customers stand on it now."""
-
-    name: str
-    label: Text
-    when: str
-    until: str | None
-    customers: int
-    action: Text | None = None
-    alert: str | None = None
-
-
-class LadderLine(msgspec.Struct, frozen=True):
-    """One ladder of the dictionary."""
-
-    name: str
-    label: Text
-    rungs: tuple[RungLine, ...]
-
-
-class TagDictionary(msgspec.Struct, frozen=True):
-    """All live rules."""
-
-    version: int
-    customers: int
-    tags: tuple[TagLine, ...]
-    ladders: tuple[LadderLine, ...]
-
-
-class FeatureLine(msgspec.Struct, frozen=True):
-    """One line of the data dictionary."""
-
-    name: str
-    zh: str
-    unit: str
-    group: str
-    meaning: str
-    silence: str
 
 
 @dataclass(frozen=True)
@@ -308,45 +253,7 @@ class Reader:
 
     async def tags(self) -> TagDictionary:
         """The live rules with how many customers each of them holds."""
-        book, counts = await self._live_book(), await self._counts()
-        return TagDictionary(
-            version=book.version,
-            customers=sum(n for name, n in counts.items() if name.startswith("tier:")),
-            tags=tuple(
-                TagLine(
-                    name=tag.name,
-                    label=Text(tag.label.zh, tag.label.en),
-                    category=tag.category,
-                    enter=tag.enter,
-                    leave=tag.leave,
-                    owner=tag.owner,
-                    customers=counts.get(f"tag:{tag.name}", 0),
-                    meaning=Text(tag.meaning.zh, tag.meaning.en) if tag.meaning else None,
-                    action=Text(tag.action.zh, tag.action.en) if tag.action else None,
-                    alert=tag.alert,
-                )
-                for tag in book.document.tags
-            ),
-            ladders=tuple(
-                LadderLine(
-                    name=ladder.name,
-                    label=Text(ladder.label.zh, ladder.label.en),
-                    rungs=tuple(
-                        RungLine(
-                            name=rung.name,
-                            label=Text(rung.label.zh, rung.label.en),
-                            when=rung.when or "TRUE",
-                            until=rung.until,
-                            customers=counts.get(f"{ladder.name}:{rung.name}", 0),
-                            action=Text(rung.action.zh, rung.action.en) if rung.action else None,
-                            alert=rung.alert,
-                        )
-                        for rung in ladder.rungs
-                    ),
-                )
-                for ladder in book.document.ladders
-            ),
-        )
+        return tag_dictionary(await self._live_book(), await self._counts())
 
     async def members(self, tag: str, cursor: str | None, limit: int) -> tuple[list[str], str | None]:
         """Holders of a tag, about ``limit`` at a time, and the cursor to go on with.
@@ -366,10 +273,6 @@ class Reader:
             if position == 0:
                 bucket += 1
         return found, f"{bucket}-{position}" if bucket < self._settings.buckets else None
-
-    async def features(self) -> list[FeatureLine]:
-        """The data dictionary."""
-        return [FeatureLine(f.name, f.zh, f.unit.value, f.group, f.meaning, f.silence.value) for f in FEATURES]
 
     async def lags(self) -> list[int]:
         """How far behind its log each bucket is (ms)."""

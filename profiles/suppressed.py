@@ -30,9 +30,7 @@ class Suppressed:
         self._vault = vault
         self._buckets = range(buckets)
         self._hashes: frozenset[str] = frozenset()
-        self._known: dict[
-            str, bool
-        ] = {}  #: of names that were asked for; to hash one costs as much as to read an event
+        self._known: dict[str, bool] = {}  #: of names asked for: to hash one costs as much as to read an event
         self._seen: Sequence[Obeyed] = ()
 
     async def refresh(self) -> bool:
