@@ -49,7 +49,7 @@ class Read:
     suppressed: int = 0
     became: list[Event | str] = field(default_factory=list)  #: of each record: its event, or why there is none
     links: dict[int, dict[Claim, Link]] = field(default_factory=dict)  #: by bucket
-    notes: list[Note] = field(default_factory=list)  #: what mappings mended
+    notes: dict[int, list[Note]] = field(default_factory=dict)  #: what mappings mended, by the place of its record
     clock: int = 0
     received: int = 0
 
@@ -96,11 +96,14 @@ class IntakeHop:
         """
         topic, partition = records[0].topic, records[0].partition
         out = Read(clock=self._clocks.get((topic, partition), 0))
+        mended: list[Note] = []
         for record in records:
             raw = record.value if record.value is not None else b""
             out.received = max(out.received, record.timestamp)
             try:
-                event = self._landing.read(raw, record.timestamp, record.headers or (), topic, out.notes)
+                event = self._landing.read(raw, record.timestamp, record.headers or (), topic, mended)
+                if mended:
+                    out.notes[len(out.became)], mended = mended, []
                 if unwanted(event, self._suppressed):
                     out.suppressed += 1
                     out.became.append("suppressed")

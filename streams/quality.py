@@ -8,9 +8,10 @@ Knows: stretches of records, what intake made of them.  Must not know: what is t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from profiles.quality import OTHERS, SOURCES, Look, fields_of, spread
 from profiles.store.quality import Position, QualityStore
 
 REMEMBERED: Final = 20_000  #: latest messages of a partition, at least, that a repeat is recognised among
+NOTHING: Final[Mapping[int, Sequence[Note]]] = MappingProxyType({})
 Place = tuple[str, int]
 Form = Callable[[bytes, Headers, str], bytes]
 log = structlog.get_logger("mien")
@@ -69,10 +71,12 @@ class Quality:
         pending = self._storing.get(place) or self._pending.get(place)
         return pending.first if pending else None
 
-    def count(self, records: Sequence[Any], events: Sequence[Event | str], notes: Sequence[Note] = ()) -> None:
+    def count(
+        self, records: Sequence[Any], events: Sequence[Event | str], notes: Mapping[int, Sequence[Note]] = NOTHING
+    ) -> None:
         """Records of one partition and what each became: an event, or the reason why it did not.
 
-        ``notes``: what mappings mended; of a stretch that was counted in part before, it is counted again.
+        ``notes``: what mappings mended, by the place of its record.
         """
         place = records[0].topic, records[0].partition
         at = self._at.get(place)
@@ -83,6 +87,7 @@ class Quality:
             if not fresh:
                 return
             records, events = [records[i] for i in fresh], [events[i] for i in fresh]
+            notes = {place: notes[i] for place, i in enumerate(fresh) if i in notes}
         latest = max(at.latest, *(each.timestamp for each in records))
         now = Position(records[-1].offset + 1, latest)
         pending = self._pending.setdefault(place, _Pending(records[0].offset, at, now))
@@ -94,8 +99,10 @@ class Quality:
             for name, n in part.items():
                 key = f"{source}\t{name}"
                 counts[key] = max(counts[key], n) if name.endswith("!") else counts[key] + n
-        for note in notes:
-            counts[f"{records[0].topic}\trepaired:{note.field}:{note.code}"] += 1
+        for i, mended in notes.items():
+            source = self._named(day, _source_of(records[i]))
+            for note in mended:
+                counts[f"{source}\trepaired:{note.field}:{note.code}"] += 1
 
     async def flush(self) -> None:
         """Store what was counted.
@@ -149,9 +156,7 @@ class Quality:
             return {self._named(day, records[0].topic): (records, events)}
         found: dict[str, tuple[list[Any], list[Event | str]]] = {}
         for record, event in zip(records, events, strict=True):
-            key = key_of(record.headers or ())
-            source = f"{record.topic}|{key}" if key else record.topic
-            mine = found.setdefault(self._named(day, source), ([], []))
+            mine = found.setdefault(self._named(day, _source_of(record)), ([], []))
             mine[0].append(record)
             mine[1].append(event)
         return dict(found)
@@ -169,3 +174,9 @@ class Quality:
 
     def _day(self, moment: Millis) -> str:
         return datetime.fromtimestamp(moment / 1000, self._zone).date().isoformat()
+
+
+def _source_of(record: Any) -> str:
+    """The topic of a record, and the write key that it came by, if it did."""
+    key = key_of(record.headers or ())
+    return f"{record.topic}|{key}" if key else str(record.topic)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 from hypothesis import HealthCheck, given, settings
@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from profiles.errors import Rejected
 from profiles.intake import Event, Intake
 from profiles.landing import Landing
+from profiles.mapping.document import Column, SourceMap
+from profiles.mapping.live import Live
 from profiles.store.quality import Position, QualityStore
 from profiles.worth import Counts, merged, quality
+from streams.intake import IntakeHop
 from streams.quality import Quality
+from streams.quarantine import Sender
 from tests.api_shop import NOW, Shop
 
 pytest_plugins = ["tests.api_fixtures"]
@@ -158,6 +162,28 @@ def test_days_add_up_and_of_the_latest_the_latest_counts() -> None:
     assert found.complete[0].share == 0.25
     assert found.last_seen == "1970-01-01T00:00:00.005Z"
     assert (found.repairs[0].field, found.repairs[0].zh) == ("revenue", "去除千分位")
+
+
+def test_what_mappings_mended_counts_once_and_for_the_source_of_its_record(shop: Shop) -> None:
+    """Through intake itself; a stretch that is read again, cut differently, counts only what is new of it."""
+    source = SourceMap("till", topics=("events.crm",), keys=("k-7",), shape="segment",
+                       fields=(Column("revenue", ("revenue",), "amount"),))  # fmt: skip
+    landing = Landing(Intake("CNY", "Asia/Shanghai"), Live([source], "Asia/Shanghai", "CNY"))
+    hop = IntakeHop(landing, 1, cast("Sender", None))  # nothing is sent
+    mended, plain, wrong = order(1, revenue="￥1,000"), order(2), order(3, revenue="many")
+    records = [Record(0, mended), Record(1, plain), Record(2, wrong), Record(3, mended, headers=(("source", b"k-7"),))]
+    worker = Quality(QualityStore(shop.client), "Asia/Shanghai", landing.form)
+    shop.run(worker.begin(("events.crm", 0)))
+    for stretch in (records[:2], records):
+        read = hop.read(stretch)
+        worker.count(stretch, read.became, read.notes)
+    shop.run(worker.flush())
+    found = shop.run(stored(shop))
+    for name in ("events.crm", "events.crm|k-7"):
+        assert {key: n for key, n in found[name].items() if key.startswith("repaired")} == {
+            "repaired:revenue:full_width": 1, "repaired:revenue:currency_sign": 1,
+            "repaired:revenue:thousands": 1}  # fmt: skip
+    assert found["events.crm"]["refused::not_an_amount"] == 1
 
 
 def test_strange_records_are_counted_like_any_other(shop: Shop) -> None:

@@ -69,7 +69,7 @@ def names_of(sources: Sequence[SourceMap], shape: str = "sensors") -> Names:
 
 
 class Mapped(NamedTuple):
-    """A record as intake reads it, and what was mended or left out on the way."""
+    """A record as intake reads it, and what was mended or left out on the way: of one field the same once."""
 
     raw: bytes
     notes: tuple[Note, ...] = ()
@@ -134,4 +134,4 @@ def applied(mapper: Mapper, raw: bytes) -> Mapped:
         out = {note.field for note in found.dropped}
         rest = {name: value for name, value in given.items() if name not in out}
         event["properties"] = rest | event.get("properties", {})
-    return Mapped(msgspec.json.encode(event), (*found.repairs, *found.dropped))
+    return Mapped(msgspec.json.encode(event), tuple(dict.fromkeys((*found.repairs, *found.dropped))))
