@@ -8,7 +8,7 @@ Knows: rows, rules, messages.  Must not know: Kafka, Redis, the time of day (``c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import isnan
@@ -53,8 +53,6 @@ MOMENTS: Final = frozenset(
 
 REASONS: Final = 3  #: most of an alert
 NOBODYS: Final = -1  #: rules by which nobody was ever decided
-
-NO_ROW: Final = -1  #: where a sample would say whose it is: there are no more
 
 BEFORE, MOMENT, AFTER = 0, 1, 2  #: what silence did before an event, the event itself, what it changed
 
@@ -111,6 +109,7 @@ class Step:
         self._counts: Counter[str] = Counter()
         self._census: Counter[int] = Counter()
         self._timeline: list[tuple[tuple[int, int], str, bytes]] = []
+        self._history: list[tuple[int, int, list[float]]] = []  #: samples of it: when, which row, what
         self._lived = 0  #: events so far: the silence that is felt next came after them
         self._patches: dict[str, list[tuple[int, Patch]]] = {}
         self.seq = seq
@@ -175,6 +174,9 @@ class Step:
 
     def commit(self, expect: int, fields: dict[str, int] | None = None) -> Commit:
         """Everything that changed, as one commit based on checkpoint version ``expect``."""
+        for at, row, values in sorted(self._history):  # as if these customers had lived side by side
+            self._sample(row, at, values)
+        self._history.clear()
         held = self._rows.held
         changed: Bools = self._rows.state[:, TABLES.version] != self._versions
         if held:
@@ -256,30 +258,33 @@ class Step:
         notes, samples, counted = changes.used.tolist()
         self._census.update(changes.census[:counted].tolist())
         what, waits = changes.what[:notes].tolist(), bool(lessons)
-        which = self._learned(changes.samples[:samples]) if origin == "backfill" else range(samples)
-        taken = [*changes.samples[:samples].tolist(), (NO_ROW, 0, notes)]
-        for i in (*which, samples):
-            row, at, until = taken[i]
+        if origin == "backfill":
+            self._history += self._chosen(samples)
+            samples = 0
+        for i, (row, at, until) in enumerate([*changes.samples[:samples].tolist(), (-1, 0, notes)]):
             for j in range(told, until):
                 if waits:
                     event = what[j][1]
                     self._teach(lessons, event if event >= 0 else -2 - event)
                 self._transition(what[j], changes.features[j], origin)
             told = until
-            if row != NO_ROW:
+            if row >= 0:
                 self._teach(lessons, lessons.place(row, at) if lessons else 0)
-                self._sample(row, at, changes.sample_features[i])
+                self._sample(row, at, changes.sample_features[i, _SAMPLED].tolist())
         changes.used[:] = 0
 
-    def _learned(self, samples: Int64s) -> list[int]:
-        """Which samples of history are told: those of the last horizon, which what is live will settle, and before that
-        one in a horizon, each of which settles the one before; their weeks are other ones for every customer.
+    def _chosen(self, samples: int) -> Iterator[tuple[int, int, list[float]]]:
+        """The samples of history that are told.
+
+        Those of the last horizon, which what is live will settle, and before that one in a horizon, each of which settles
+        the one before; their weeks are other ones for every customer.
         """
         codes = np.array([code_of(profile) for profile in self._rows.profiles], np.int64)
-        at = samples[:, 1]
-        settles = (at // WEEK + codes[samples[:, 0]]) % self._weeks == 0
+        rows, at = self._changes.samples[:samples, 0], self._changes.samples[:samples, 1]
+        settles = (at // WEEK + codes[rows]) % self._weeks == 0
         late = at > self._clock - self._weeks * WEEK
-        return np.flatnonzero(settles | late).tolist()
+        for i in (settles | late).nonzero()[0].tolist():
+            yield at.item(i), rows.item(i), self._changes.sample_features[i, _SAMPLED].tolist()
 
     def _teach(self, lessons: Lessons | None, before: int) -> None:
         """Tell the lessons of events earlier than that one."""
@@ -294,11 +299,10 @@ class Step:
                     lesson = Basket(self._bucket, self.seq, profile, at, *taught)
                 self._messages.append(Message(SAMPLES, profile.encode(), encode(lesson)))
 
-    def _sample(self, r: int, at: int, x: Floats) -> None:
+    def _sample(self, r: int, at: int, values: Sequence[float]) -> None:
         self.seq += 1
-        profile = self._rows.profiles[r]
-        values = zip(SAMPLED, x[_SAMPLED].tolist(), strict=True)
-        seen = {name: round(value, EXACT) for name, value in values if value == value}  # noqa: PLR0124 - NaN is not
+        profile, named = self._rows.profiles[r], zip(SAMPLED, values, strict=True)
+        seen = {name: round(value, EXACT) for name, value in named if value == value}  # noqa: PLR0124 - NaN is not
         sample = Sample(self._bucket, self.seq, profile, at, seen)
         self._messages.append(Message(SAMPLES, profile.encode(), encode(sample)))
 

@@ -144,12 +144,12 @@ def update(memory: Memory, batch: Batch) -> Settled:
 
     A sample that was given before, one that is not finite and one of a customer outside the panel change nothing.
     """
-    done, start = [], 0
+    done, start, before = [], 0, _before(batch.codes)
     while start < len(batch.codes):
         week = int(batch.at[start]) // WEEK
         if week > memory.week:
             _end_week(memory, week)
-        end = _stretch(memory, batch, start)
+        end = _stretch(memory, batch, start, before)
         if end == start:
             memory.panel.halve()
             continue
@@ -232,14 +232,19 @@ def decode(raw: bytes) -> Memory:
     )
 
 
-def _stretch(memory: Memory, batch: Batch, start: int) -> int:
+def _before(codes: Int64s) -> Int64s:
+    """Of each sample the place of the one of the same customer before it, or -1."""
+    order = np.argsort(codes, kind="stable")
+    before = np.full(len(codes), -1, np.int64)
+    same = codes[order[1:]] == codes[order[:-1]]
+    before[order[1:][same]] = order[:-1][same]
+    return before
+
+
+def _stretch(memory: Memory, batch: Batch, start: int, before: Int64s) -> int:
     """Where to stop: a new week, a customer's second sample, or a panel that is full."""
-    end = len(batch.codes)
-    later = np.flatnonzero(batch.at[start:end] // WEEK > memory.week)
-    end = start + int(later[0]) if len(later) else end
-    _, first = np.unique(batch.codes[start:end], return_index=True)
-    again = np.setdiff1d(np.arange(end - start), first, assume_unique=True)
-    end = start + int(again[0]) if len(again) else end
+    stops = (batch.at[start:] // WEEK > memory.week) | (before[start:] >= start)
+    end = start + int(stops.argmax()) if stops.any() else len(batch.codes)
     return start + memory.panel.admit(batch.codes[start:end], usable(batch.raw[start:end], memory.target))
 
 
