@@ -31,7 +31,7 @@ class Collector:
         self._clock = clock
         self._outlet = Outlet(settings)
         self._limits = Limits(settings.collect_per_second / settings.api_workers, seconds)
-        self.unwanted: Callable[[Ready, str, Headers, Millis], bool] = lambda *_: False
+        self.unwanted: Callable[[Item, str, Headers, Millis], bool] = lambda *_: False
         """Which events are turned away; who is suppressed is known once the store has said so."""
 
     def admit(self, key: Key) -> None:
@@ -55,16 +55,13 @@ class Collector:
         about = [("source", key.id.encode()), ("dialect", dialect.encode())]
         self._limits.spend(key.id, len(items))
         now, many = self._clock(), len(items)
-        items = [each for each in items if isinstance(each, Unfit) or not self._away(each, topics, about, now)]
+        items = [each for each in items if not self.unwanted(each, _topic(each, topics), about, now)]
         metrics.TURNED_AWAY.labels(dialect).inc(many - len(items))
         try:
             await self._outlet.send([_outgoing(each, dialect, topics, about) for each in items], now)
         except NotTaken as fault:
             raise Refusal(503, "kafka_unavailable", str(fault), headers={"Retry-After": RETRY_AFTER}) from fault
         _count(dialect, items)
-
-    def _away(self, item: Ready, topics: tuple[str, str], about: list[tuple[str, bytes]], now: Millis) -> bool:
-        return self.unwanted(item, topics[item.order], about, now)
 
     async def order(self, orders: Sequence[tuple[int, bytes]]) -> None:
         """Records for the writers of buckets themselves; returns when they are safe.
@@ -83,9 +80,13 @@ class Collector:
         await self._outlet.close()
 
 
+def _topic(item: Item, topics: tuple[str, str]) -> str:
+    return topics[item.order] if isinstance(item, Ready) else DEAD_LETTERS
+
+
 def _outgoing(item: Item, dialect: str, topics: tuple[str, str], about: list[tuple[str, bytes]]) -> Outgoing:
     if isinstance(item, Ready):
-        return Outgoing(topics[item.order], item.value, item.key, about)
+        return Outgoing(_topic(item, topics), item.value, item.key, about)
     letter = DeadLetter(f"collect/{dialect}", 0, _place(item.raw), item.reason, item.detail)
     return Outgoing(DEAD_LETTERS, item.raw[:KEPT_BYTES], None, [*headers(letter), *about])
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from profiles.clock import Millis
-from profiles.dialects.parcel import Ready
+from profiles.dialects.parcel import Item, Unfit
 from profiles.errors import Rejected
 from profiles.identity.names import ANONYMOUS, kind_of, name_of
 from profiles.intake import Event
@@ -95,10 +97,12 @@ class Doorkeeper:
         self._suppressed = suppressed
         self._landing = landing
 
-    def __call__(self, item: Ready, topic: str, headers: Headers, now: Millis) -> bool:
-        """Whether an event on its way to a topic is turned away."""
+    def __call__(self, item: Item, topic: str, headers: Headers, now: Millis) -> bool:
+        """Whether an event on its way to a topic is turned away; also if it would be a dead letter, which is in plain."""
         if not self._suppressed:
             return False
+        if isinstance(item, Unfit):
+            return any(self._suppressed(name) for each in _ids(item.raw) for name in (each, name_of(ANONYMOUS, each)))
         key = item.key or b""
         user = b'"userId":"%b"' % key in item.value  # of whom nothing else that it shows counts
         name = key.decode("utf-8", "replace")
@@ -112,4 +116,19 @@ class Doorkeeper:
             return named  # else it becomes a dead letter, and says in plain whose it is
 
 
+def _ids(raw: bytes) -> list[str]:
+    """Whom an event says it is about that cannot be used, if it says so in a usual place.
+
+    >>> _ids(b'{"userId": "u-1", "distinct_id": 7}'), _ids(b'{"userId"')
+    (['u-1', '7'], [])
+    """
+    try:
+        found = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    said = [found.get(name) for name in _IDS] if isinstance(found, dict) else []
+    return [str(each).strip() for each in said if isinstance(each, str | int)]
+
+
+_IDS: Final = ("userId", "anonymousId", "distinct_id", "login_id", "anonymous_id")  #: of all dialects
 _SHOWS: Final = (b'"traits"', b'"previousId"')  #: where ids stand besides the key of a record

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from aiokafka.errors import KafkaError
 from kafka import TopicPartition
 from kafka.errors import PolicyViolationError
 from rich.progress import Progress
@@ -26,6 +27,7 @@ from profiles.settings import Settings
 from profiles.store.base import ProfileStore
 from profiles.store.erasure import Regulations
 from streams.group import begins
+from streams.lookup import Lookup
 from streams.topics import (
     DEAD_LETTERS,
     DEADLINE_SECONDS,
@@ -38,6 +40,8 @@ from streams.topics import (
 )
 
 LOOK_EVERY = 0.25  #: seconds
+LOOKS = 3  #: for a record, before it is believed that there is none
+COMMITS = 4.0  #: seconds, longer than a worker takes between two commits
 Partition = tuple[str, int]
 
 
@@ -139,6 +143,8 @@ class Waiting:
         self._regulations = regulations
         self._progress = progress
         self._seconds = seconds
+        self._lookup = Lookup(settings.broker)
+        self._stood: dict[Partition, tuple[int, float]] = {}  #: where intake was last seen, and since when
 
     async def worked_with(self, wanted: Iterable[Stretch]) -> list[Stretch]:
         """The stretches that may go: all records there were when ``wanted`` was looked at, and perhaps later ones.
@@ -149,14 +155,42 @@ class Waiting:
         """
         starts = {(each.topic, each.partition): each.start for each in wanted}
         ends = {(each.topic, each.partition): each.upto + each.behind for each in wanted}
-        committed = await self._until(
-            "intake hands on", ends, lambda: asyncio.to_thread(begins, self._settings, ends), _INTAKE
-        )
+        await self._until("intake hands on", ends, lambda: self._handed_on(ends), _INTAKE)
+        committed = await asyncio.to_thread(begins, self._settings, ends)
         inputs = await asyncio.to_thread(
             logs, self._settings, [(PROFILE_INPUTS, bucket) for bucket in range(self._settings.buckets)]
         )
         await self._until("buckets apply", {at: log.end for at, log in inputs[1].items()}, self._applied, _BUCKETS)
         return [Stretch(*place, starts[place], upto) for place, upto in committed.items()]
+
+    async def _handed_on(self, ends: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        """How far intake is; where it stands still before markers of transactions, which are no records, at the end."""
+        done = await asyncio.to_thread(begins, self._settings, ends)
+        for place, end in ends.items():
+            if (
+                done[place] < end
+                and self._stood_still(place, done[place])
+                and await self._has_none(place, done[place], end)
+            ):
+                done[place] = end
+        return done
+
+    def _stood_still(self, place: Partition, at: int) -> bool:
+        before, since = self._stood.get(place, (-1, 0.0))
+        if before != at:
+            self._stood[place] = at, time.monotonic()
+        return before == at and time.monotonic() - since > COMMITS
+
+    async def _has_none(self, place: Partition, at: int, end: int) -> bool:
+        """Whether nothing is there to be read; one look may just have been too short."""
+        for _ in range(LOOKS):
+            try:
+                found = await self._lookup.next(*place, at)
+            except (KafkaError, TimeoutError, OSError):
+                return False
+            if found is not None:
+                return found >= end
+        return True
 
     async def obeyed(self) -> list[str]:
         """Wait for orders that the alert desk still has to hear of; returns those that are not obeyed everywhere.

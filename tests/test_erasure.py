@@ -10,7 +10,7 @@ import pytest
 
 from profiles import erasure, inputs
 from profiles.clock import DAY, ManualClock
-from profiles.dialects.parcel import Ready, ready
+from profiles.dialects.parcel import Ready, Unfit, ready
 from profiles.erasure import Done, Report
 from profiles.errors import Stale
 from profiles.inputs import Draft
@@ -323,6 +323,8 @@ def test_the_collector_turns_away_what_is_surely_theirs_and_reads_nothing_while_
     assert away(userId=WHO, event="Order Completed", properties={"revenue": 1, "currency": "XXX"}), "a dead letter else"
     assert not away(**{**visitor, "userId": "a-neighbour"}), "a telephone may be two people's"
     assert not away(anonymousId=WHO), "another customer, of whom only the id looks the same"
+    assert door(Unfit("bad_value", "", b'{"distinct_id": "%b"}' % WHO.encode()), "dead-letters", [], NOW)
+    assert not door(Unfit("invalid_json", "", b"{"), "dead-letters", [], NOW)
     seen = landing.times
     assert not away(userId="a-neighbour")
     assert landing.times == seen, "the key says enough"

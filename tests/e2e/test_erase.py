@@ -109,11 +109,11 @@ def test_what_apps_wrote_is_gone_from_every_topic_and_work_goes_on(shop: Stack) 
     shop.kill("worker")
     sent(shop, "and-another")
     eventually(lambda: orders(shop, "and-another") == 1, "it does after a restart", seconds=60)
-    published(shop, b'{"broken": "13912345678"')
+    published(shop, b'{"broken": "13912345678"', transactional_id="till")
     eventually(lambda: found(told(shop, DEAD_LETTERS), TOLD["phone"]) != [], "a dead letter, in plain")
     with frozen(shop, "worker"):
         published(shop, b"{}")
-        stuck = scrub(shop, "--wait", "1")
+        stuck = scrub(shop, "--wait", "5")
     assert "Is a worker running" in str(stuck.exception)
     would = scrub(shop, "--letters", "--dry-run")
     kept = scrub(shop, "--letters")
@@ -145,10 +145,16 @@ def comes_again(shop: Stack) -> None:
     assert told(shop, *all_topics(shop)).count(TOLD["email"].encode()) == before
 
 
-def published(shop: Stack, value: bytes) -> None:
-    """Past the collector, as an app does that knows Kafka."""
-    producer = KafkaProducer(bootstrap_servers=shop.broker, enable_idempotence=not shop.servers.embedded)
-    producer.send(USUAL_EVENTS[0], value).get(timeout=10)
+def published(shop: Stack, value: bytes, **more: Any) -> None:
+    """Past the collector, as an app does that knows Kafka; with transactions the log ends with a marker, and no record."""
+    producer = KafkaProducer(bootstrap_servers=shop.broker, enable_idempotence=not shop.servers.embedded, **more)
+    if more:
+        producer.init_transactions()
+        producer.begin_transaction()
+    producer.send(USUAL_EVENTS[0], value)
+    if more:
+        producer.commit_transaction()
+    producer.flush()
     producer.close()
 
 
