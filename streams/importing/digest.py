@@ -120,8 +120,8 @@ class Digester:
                 continue
             row = dict(zip(piece.columns, cells, strict=True)) if piece.columns else cells
             found = self._mapper(row)
-            counts.update(f"repaired:{field}:{code}" for field, code in found.repairs)
-            counts.update(f"dropped:{field}:{code}" for field, code in found.dropped)
+            counts.update(f"repaired:{field}:{code}" for field, code in set(found.repairs))
+            counts.update(f"dropped:{field}:{code}" for field, code in set(found.dropped))
             if found.event is None:
                 self._reject(rejects, counts, line, found.refused, row)
                 continue

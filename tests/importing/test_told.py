@@ -100,6 +100,17 @@ def test_repairs_refusals_and_filled_fields_of_an_import_are_told_in_both_langua
     assert [each["source"] for each in http.get("/v1/sources").json()["sources"]] == ["import/orders"]
 
 
+def test_a_value_that_a_record_has_under_our_name_and_the_mapping_names_too_is_mended_once(tmp_path: Path) -> None:
+    """A 神策 log says ``discount``, and so does the mapping of its shape: rows are counted, not looks at them."""
+    path = tmp_path / "service.log"
+    path.write_text('{"type": "track", "event": "SubmitOrder", "distinct_id": "u", "time": 1735700000000, "properties": '
+                    '{"order_id": "o", "order_amount": 5, "discount": "1,000", "quantity": "many"}}\n', encoding="utf-8")  # fmt: skip
+    digest = Digester(Recipe(of("sensors"), "Asia/Shanghai", "CNY", NOW, "m-1"))
+    [done] = [digest(piece) for piece in pieces(look(path), shape="sensors")]
+    counts = {name: n for name, n in done.counts.items() if name.endswith((":thousands", ":not_a_number"))}
+    assert counts == {"repaired:discount:thousands": 1, "dropped:quantity:not_a_number": 1}
+
+
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
 def test_told_in_any_order_and_any_number_of_times_every_row_counts_once(shop: Shop, file: Path, seed: int) -> None:
