@@ -21,7 +21,8 @@ from rich.table import Table
 from profiles.errors import MienError
 from profiles.settings import load
 from profiles.verify.report import KINDS, Report
-from streams.evidence import Asked, Verification
+from streams.evidence.case import Asked
+from streams.evidence.run import Verification
 
 CANNOT = 2
 

@@ -26,7 +26,8 @@ from profiles.store import keys
 from profiles.topics import DEAD_LETTERS, PROFILE_INPUTS
 from streams.cli import app
 from streams.embedded import HOST
-from streams.evidence import Asked, Verification
+from streams.evidence.case import Asked
+from streams.evidence.run import Verification
 from streams.ports import pick_port
 from streams.topics import SAMPLES, TRANSITIONS, USUAL_EVENTS, describe
 from tests.e2e.stacks import Stack, stack

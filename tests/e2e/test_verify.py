@@ -27,7 +27,8 @@ from profiles.settings import as_environ
 from profiles.stable import bucket_of
 from profiles.store import keys
 from profiles.verify.report import Report
-from streams.evidence import Asked, Verification
+from streams.evidence.case import Asked
+from streams.evidence.run import Verification
 from streams.lookback import Lookback
 from streams.topics import DEAD_LETTERS, PROFILE_INPUTS
 from tests.e2e.crowd import Shoppers
