@@ -139,6 +139,19 @@ def test_the_sources_of_a_shop_go_before_the_shipped_ones_and_replace_those_of_t
     assert Landing.of(Settings(sources=path)).read(row(), NOW, [], "crm.x").kind is Kind.ORDER
 
 
+def test_other_sources_are_in_force_from_the_next_record_on_and_what_was_read_before_stays_readable() -> None:
+    """Between reading a stretch and counting its fields somebody may have saved a mapping that refuses it."""
+    landing, stricter = Landing.of(Settings()), load(SOURCES.replace("user: 会员号", "user: 卡号"))
+    landing.follow(load(SOURCES), Settings())
+    assert landing.read(row(), NOW, [], "crm.x").amount == 1250
+    landing.follow(stricter, Settings())
+    with pytest.raises(Rejected):
+        landing.read(row(), NOW, [], "crm.x")
+    assert landing.form(row(), [], "crm.x") == row()
+    landing.follow((), Settings())
+    assert landing.read(json.dumps({"type": "page", "userId": "u"}).encode(), NOW, [], "crm.x").kind is Kind.VISIT
+
+
 @pytest.mark.parametrize(
     ("raw", "headers", "reason"),
     [

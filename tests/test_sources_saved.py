@@ -87,6 +87,18 @@ def test_what_cannot_be_used_changes_nothing_and_is_told_once(settings: Settings
     assert (digits(watched), watched.fault) == (2, "")
 
 
+def test_a_file_that_was_away_for_a_while_is_in_force_again_as_it_was(settings: Settings) -> None:
+    """Its time and size are what they were: a volume that was not mounted, a rename there and back."""
+    watched, path = Watched(settings), settings.sources
+    assert path is not None
+    path.rename(path.with_suffix(".away"))
+    assert [watched.look() for _ in range(3)] == [False, True, False]
+    assert "cannot be read" in watched.fault
+    path.with_suffix(".away").rename(path)
+    assert [watched.look() for _ in range(3)] == [False, True, False]
+    assert watched.fault == ""
+
+
 def test_whoever_starts_beside_a_broken_file_goes_on_as_before_and_a_new_shop_is_refused(settings: Settings) -> None:
     Watched(settings)
     saved(settings, BROKEN)

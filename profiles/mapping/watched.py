@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from profiles.errors import MienError
 from profiles.mapping.document import SourceMap, load
-from profiles.mapping.live import text_of, with_shipped
+from profiles.mapping.live import UnreadableSources, text_of, with_shipped
 from profiles.settings import Settings
 
 SAID: Final = "{fault}\nwhat was in force before stays in force; `mien sources check {file}` tells all that is wrong"
@@ -46,6 +46,7 @@ class Watched:
             self.sources = self._taken()
         except MienError as fault:
             self.sources = self._before(fault)
+            self._read = _after(fault, self._read)
 
     def look(self) -> bool:
         """Read the file if it has changed; True if there is something to say: new sources, a new fault or the end of one."""
@@ -60,7 +61,7 @@ class Watched:
         try:
             fresh = self._taken()
         except MienError as fault:
-            self._read, self.fault = sign, self._said(fault)
+            self._read, self.fault = _after(fault, sign), self._said(fault)
         else:
             if _sign(self._settings.sources) != sign:  # it was written while it was read
                 return False
@@ -99,6 +100,14 @@ class Watched:
 
     def _said(self, fault: MienError) -> str:
         return SAID.format(fault=fault, file=self._settings.sources)
+
+
+UNREAD: Final = Sign(-1, -1, -1)  #: of no file
+
+
+def _after(fault: MienError, sign: Sign | None) -> Sign | None:
+    """What is not read again: a file with a fault in it; one that could not be opened may be there the next time."""
+    return UNREAD if isinstance(fault, UnreadableSources) else sign
 
 
 def _sign(path: Path | None) -> Sign | None:

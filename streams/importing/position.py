@@ -29,6 +29,7 @@ class Position(msgspec.Struct):
     source: str
     mapping: str  #: hash of how it is read: what is imported half by one mapping is not gone on with by another
     started: int  #: ms; also what counts as the future
+    at: int = 0  #: ms; when this was so
     mark: str = ""
     rows: int = 0
     base: dict[int, int] = {}  #: partition -> where to begin looking for what is there already

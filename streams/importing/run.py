@@ -158,7 +158,7 @@ class Importer:
             position.base[each.partition] = max(position.base.get(each.partition, 0), each.offset)
         position.rejects_size = rejects.add(digest.rejects)
         position.counts = dict(Counter(position.counts) + digest.counts)
-        position.rows = digest.last
+        position.rows, position.at = digest.last, self._clock()
         self._book.save(job.name, position)
         self._report(position, digest.at, digest.of)
 

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from redis.exceptions import RedisError
 
-from profiles.clock import Clock, Millis
+from profiles.clock import Clock
 from profiles.errors import MienError
 from profiles.imports import Import
 from profiles.settings import Settings
@@ -25,7 +25,7 @@ from streams.importing.position import Position
 
 EVERY: Final = 1.0  #: seconds between two tellings
 PATIENCE: Final = 5.0  #: seconds for all that is to be told once
-FIELDS: Final = 300  #: filled fields that are told; what a file of JSON has more of says nothing
+FIELDS: Final = 300  #: of one kind of counts that are told, the most frequent; a file of JSON may have any number
 
 
 class Tally:
@@ -78,16 +78,17 @@ class Tally:
 
     async def _tell_all(self, store: ImportStore) -> None:
         for name, position in list(self._waiting.items()):
-            one = told(position, self._clock())
+            one = told(position)
             await store.tell(name, one)
             if self._waiting[name].rows == one.rows:
                 del self._waiting[name]
 
 
-def told(position: Position, now: Millis) -> Import:
+def told(position: Position) -> Import:
     """An import as it is noted, for everybody."""
-    filled = sorted((name for name in position.counts if name.startswith("filled:")), key=position.counts.__getitem__)
-    left_out = set(filled[:-FIELDS])
-    counts = {name: n for name, n in position.counts.items() if name not in left_out}
-    at = position.finished or now
+    counts = dict(sorted(position.counts.items(), key=lambda each: -each[1]))
+    for kind in ("filled:", "repaired:", "dropped:"):
+        for name in [name for name in counts if name.startswith(kind)][FIELDS:]:
+            del counts[name]
+    at = position.finished or position.at or position.started
     return Import(position.source, position.started, at, position.rows, counts, tuple(position.fields))

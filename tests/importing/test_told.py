@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiles.clock import DAY
+from profiles.clock import DAY, iso
 from profiles.imports import by_day, hoped_for
 from profiles.mapping.document import SHIPPED, SourceMap, load
 from profiles.settings import Settings
@@ -44,12 +44,13 @@ def notes(path: Path, mark: str = "abc-1", started: int = NOW - 60_000) -> list[
     """The notes of an import as they were after each of its pieces of two rows."""
     source = of("orders")
     digest = Digester(Recipe(source, "Asia/Shanghai", "CNY", started, mark))
-    position = Position(str(path), "", "events.history", "orders", "", started, mark, fields=list(hoped_for(source)))
+    fields = list(hoped_for(source))
+    position = Position(str(path), "", "events.history", "orders", "", started, mark=mark, fields=fields)
     found = []
     for piece in pieces(look(path), size=2):
         done = digest(piece)
         position.counts = dict(Counter(position.counts) + done.counts)
-        position.rows = done.last
+        position.rows, position.at = done.last, started + done.last
         found.append(deepcopy(position))
     return found
 
@@ -85,6 +86,7 @@ def test_repairs_refusals_and_filled_fields_of_an_import_are_told_in_both_langua
     tell(shop, *notes(file))
     found = page(http)
     assert (found["kind"], found["topic"], found["key"]) == ("import", "", "")
+    assert found["last_seen"] == iso(NOW - 60_000 + 5), "when a piece was noted, whenever that is told"
     assert found["totals"] == {
         "received": 5, "accepted": 2, "refused": 3, "skipped": 0, "repeated": 0, "valid": 0.4}  # fmt: skip
     assert {(each["field"], each["code"], each["zh"], each["events"]) for each in found["refusals"]} == {
@@ -118,10 +120,10 @@ def test_told_in_any_order_and_any_number_of_times_every_row_counts_once(shop: S
     chance, said = random.Random(seed), notes(file, f"{seed:x}-1")
     store, name = ImportStore(shop.client), f"{seed:x}"
     for position in chance.choices(said, k=chance.randrange(8)):
-        shop.run(store.tell(name, told(position, NOW)))
+        shop.run(store.tell(name, told(position)))
     tell(shop, said[-1])
     for position in chance.sample(said, k=2):
-        shop.run(store.tell(name, told(position, NOW)))
+        shop.run(store.tell(name, told(position)))
     one = shop.run(store.read())[name]
     assert (one.rows, one.counts) == (5, said[-1].counts)
 
@@ -142,8 +144,8 @@ def test_files_of_a_source_add_up_and_a_file_that_is_imported_again_counts_as_it
 def test_imports_count_on_the_day_they_began_and_are_forgotten_after_a_month(shop: Shop, file: Path) -> None:
     store = ImportStore(shop.client)
     late, old = notes(file, "a-1", NOW - DAY)[-1], notes(file, "b-1", NOW - 33 * DAY)[-1]
-    shop.run(store.tell("b", told(old, NOW - 33 * DAY)))
-    shop.run(store.tell("a", told(late, NOW)))
+    shop.run(store.tell("b", told(old)))
+    shop.run(store.tell("a", told(late)))
     assert list(by_day(shop.run(store.read()).values(), "Asia/Shanghai")) == ["2025-10-08"]
     tell(shop, old)
     assert list(shop.run(store.read())) == ["a"], "a note of it may still lie in the folder"
