@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -74,35 +74,58 @@ def _csv(file: File, size: int) -> Iterator[Piece]:
         reader = csv.reader(text, delimiter=file.delimiter)
         header: list[str] = []
         while not any(header):
-            found = next(_checked(reader, file), None)
+            found = next(_checked(reader, file, 0), None)
             if found is None:
                 raise BadFile(f"{file.path} has no header")
             header = [cell.strip().removeprefix("\ufeff") for cell in found[1]]
-        columns, first = _distinct(header, file), 1
-        rows = _checked(reader, file)
-        while some := list(islice(rows, size)):
-            kept = [(line, cells) for line, cells in some if any(cells)]
-            lines, cells = [line for line, _ in kept], [_fitted(cells, len(columns)) for _, cells in kept]
-            yield Piece(first, lines, columns, cells, raw.tell(), file.size)
-            first += len(kept)
+        columns, first, before = _distinct(header, file), 1, reader.line_num
+        while some := list(islice(text, size)):
+            lines, rows, before = _divided(some, text, file, before)
+            if not all(map(any, rows)):
+                kept = [at for at, cells in enumerate(rows) if any(cells)]
+                lines, rows = [lines[at] for at in kept], [rows[at] for at in kept]
+            alike = {len(columns)}.issuperset(map(len, rows))
+            fitted = rows if alike else [_fitted(cells, len(columns)) for cells in rows]
+            yield Piece(first, lines, columns, fitted, raw.tell(), file.size)
+            first += len(rows)
 
 
-def _checked(reader: Any, file: File) -> Iterator[tuple[int, list[str]]]:
-    """Each row with the line it begins on."""
-    before = reader.line_num
+class _Open(Exception):
+    """The last of some lines is not the end of a row."""
+
+
+def _divided(
+    some: list[str], rest: Iterator[str], file: File, before: int
+) -> tuple[Sequence[int], list[list[str]], int]:
+    """Where rows begin, the rows, and how many lines that was; as many rows as there are some lines, unless the file ends."""
+    try:
+        rows = list(islice(csv.reader(chain(some, _more()), delimiter=file.delimiter), len(some)))
+    except (csv.Error, _Open):  # lines are not rows: look at each
+        reader = csv.reader(chain(some, rest), delimiter=file.delimiter)
+        found = list(islice(_checked(reader, file, before), len(some)))
+        return [line for line, _ in found], [cells for _, cells in found], before + reader.line_num
+    return range(before + 1, before + len(some) + 1), rows, before + len(some)
+
+
+def _more() -> Iterator[str]:
+    raise _Open
+    yield
+
+
+def _checked(reader: Any, file: File, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line it begins on; the reader began after ``skipped`` lines."""
     while True:
+        before = reader.line_num
+        line = skipped + before + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise BadFile(
-                f"{file.path} line {before + 1}: {error}; is a quote opened there and never closed?"
-            ) from error
+            raise BadFile(f"{file.path} line {line}: {error}; is a quote opened there and never closed?") from error
         if reader.line_num - before > RUNAWAY:
-            raise BadFile(f"{file.path} line {before + 1}: a quote is opened there and not closed for {RUNAWAY} lines")
-        yield before + 1, cells
-        before = reader.line_num
+            raise BadFile(f"{file.path} line {line}: a quote is opened there and not closed for {RUNAWAY} lines")
+        yield line, cells
 
 
 def _fitted(cells: list[str], width: int) -> list[str] | Unfit:

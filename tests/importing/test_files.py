@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from openpyxl import Workbook
 from pyarrow import Table, parquet
 
-from streams.importing.files import BadFile, look
+from streams.importing.files import BadFile, File, look
 from streams.importing.pieces import Unfit, pieces
 
 HEADER: Final = ["会员号", "下单时间", "实付金额", "备注"]
@@ -62,6 +64,29 @@ def test_a_quote_that_is_never_closed_stops_the_import_and_says_where(tmp_path: 
     path.write_text("a,b\n1,2\n" + '3,"4\n' + "5,6\n" * 5000, encoding="utf-8")
     with pytest.raises(BadFile, match="line 3"):
         list(pieces(look(path)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet='ab,"\n\r\u2028 ', max_size=40), st.integers(1, 4))
+@example('a,"b\n"\n1,2\n"', 2)
+def test_rows_and_their_lines_are_those_of_a_reader_that_takes_them_one_by_one(
+    tmp_path: Path, text: str, size: int
+) -> None:
+    """They are divided many at a time where each line is a row, and that is not always so."""
+    path = tmp_path / "rows.csv"
+    path.write_bytes(f"x,y\n{text}".encode())
+    reader = csv.reader(io.StringIO(f"x,y\n{text}", newline=""))
+    judged: list[tuple[int, object]] = []
+    line = 1
+    for cells in reader:
+        if any(cells):
+            judged.append((line, Unfit("|".join(cells)) if any(cells[2:]) else [*cells, ""][:2]))
+        line = reader.line_num + 1
+    found = list(pieces(File(path, "csv", 0, ""), size=size))
+    assert [row for piece in found for row in zip(piece.lines, piece.rows, strict=True)] == judged[1:]
+    assert [piece.first for piece in found] == [
+        1 + sum(len(each.rows) for each in found[:at]) for at in range(len(found))
+    ]
 
 
 def excel(path: Path) -> None:
