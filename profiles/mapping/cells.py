@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -20,23 +20,17 @@ Usable = Callable[[Cleaned], bool]
 
 SHELL: Final = frozenset({"type", "messageId", "context", "properties", "traits", "name", "event"})
 """Parts of an event that are there anyway, or are counted by what is in them."""
+_Outcome = tuple[bool, tuple[str, ...], str]
+"""Whether there is a value, what was mended, why there is none."""
 _TEXTS: Final = frozenset({str, type(None)})
 _UNUSABLE: Final = 0
-_json: Final = msgspec.json.Encoder(enc_hook=str)
-
-
-class Outcome(NamedTuple):
-    """What is counted of a value."""
-
-    filled: bool
-    repairs: tuple[str, ...]
-    refusal: str
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class Cells(dict[Any, Part]):
     """Value -> part, of one column.  A value that is not ``usable`` makes a row somebody else's business."""
 
-    def __init__(self, key: str, clean: Clean, usable: Usable, *, field: str = "") -> None:
+    def __init__(self, key: str, clean: Clean, usable: Usable | None = None, *, field: str = "") -> None:
         """``field``: of what its repairs are told, if that is not ``key``."""
         super().__init__()
         self.key = key
@@ -45,7 +39,7 @@ class Cells(dict[Any, Part]):
         self._before = f",{written(key)}:"
         self._clean = clean
         self._usable = usable
-        self._outcomes: dict[Outcome | None, int] = {None: _UNUSABLE}
+        self._outcomes: dict[_Outcome | None, int] = {None: _UNUSABLE}
 
     def __missing__(self, cell: Any) -> Part:
         part = self[cell] = self._part(cell)
@@ -64,26 +58,22 @@ class Cells(dict[Any, Part]):
         outcomes = list(self._outcomes)
         for number, n in Counter([part[1] for part in parts]).items():
             if outcome := outcomes[number]:
-                if outcome.filled and self.key not in SHELL:
+                filled, repairs, refusal = outcome
+                if filled and self.key not in SHELL:
                     counts[f"filled:{self.key}"] += n
-                for code in outcome.repairs:
+                for code in repairs:
                     counts[f"repaired:{self._field}:{code}"] += n
-                if outcome.refusal:
-                    counts[f"dropped:{self._field}:{outcome.refusal}"] += n
+                if refusal:
+                    counts[f"dropped:{self._field}:{refusal}"] += n
 
     def _part(self, cell: Any) -> Part:
         cleaned = NOTHING if cell is None or cell == "" else self._clean(cell)
         value, repairs, refusal = cleaned
-        if not self._usable(cleaned):
+        if self._usable is not None and not self._usable(cleaned):
             self.unusable = True
             return "", _UNUSABLE, value
-        number = self._outcomes.setdefault(Outcome(value is not None, repairs, refusal), len(self._outcomes))
-        return "" if value is None else self._before + written(value), number, value
-
-
-def always(_: Cleaned) -> bool:
-    """Any value will do, none too."""
-    return True
+        number = self._outcomes.setdefault((value is not None, repairs, refusal), len(self._outcomes))
+        return "" if value is None else self._before + _encode(value).decode(), number, value
 
 
 def says(cleaned: Cleaned) -> bool:
@@ -98,4 +88,4 @@ def left_out(parts: Sequence[Part]) -> Iterator[int]:
 
 def written(value: Any) -> str:
     """As JSON."""
-    return _json.encode(value).decode()
+    return _encode(value).decode()

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from profiles.cleaning.cell import Cleaned
 from profiles.cleaning.texts import text
 from profiles.mapping.apply import Mapper
-from profiles.mapping.cells import SHELL, Cells, Part, always, says
+from profiles.mapping.cells import SHELL, Cells, Part, says
 from profiles.mapping.document import Column
 from profiles.mapping.fields import somebody
 from profiles.mapping.targets import MONEY
@@ -69,7 +69,7 @@ def slots_of(mapper: Mapper, columns: Sequence[str]) -> Slots | None:
                 Cells(
                     each.target,
                     clean.plain(each.sort, each.minor_digits),
-                    _is_sum if each.target in needed else always,
+                    _is_sum if each.target in needed else None,
                 ),
             )
             for each, places in found
@@ -88,7 +88,7 @@ def slots_of(mapper: Mapper, columns: Sequence[str]) -> Slots | None:
         return somebody(identity(value))
 
     alone = [Slot(when, Cells("timestamp", clean.plain("time"), says, field="time"))]
-    usable = always if users and devices else says
+    usable = None if users and devices else says
     if users:
         alone.append(Slot(users, Cells("userId", one, usable, field="user")))
     if devices:
@@ -96,9 +96,7 @@ def slots_of(mapper: Mapper, columns: Sequence[str]) -> Slots | None:
     who = tuple(range(1, len(alone)))
     channels = _places(source.channel_from, at)
     if channels or source.channel:
-        alone.append(
-            Slot(channels, Cells("channel", lambda value: Cleaned(text(value).value), always), source.channel or None)
-        )
+        alone.append(Slot(channels, Cells("channel", lambda value: Cleaned(text(value).value)), source.channel or None))
     own = source.id.names if source.id else ()
     named = tuple(at[name] for name in own) if all(name in at for name in own) else ()
     return Slots(tuple(alone), who, fields, traits, _places(source.event_from, at), named)

@@ -75,6 +75,13 @@ class Digester:
 
     def __call__(self, piece: Piece) -> Digest:
         """Rows of a table all together; a record, and a row that is not plain, by itself."""
+        gc.disable()  # a digest makes no circles, and looking for some takes a third of its time
+        try:
+            return self._digest(piece)
+        finally:
+            gc.enable()
+
+    def _digest(self, piece: Piece) -> Digest:
         self._under(tuple(piece.columns))
         counts: Counter[str] = Counter(rows=len(piece.rows))
         left: Sequence[int] = range(len(piece.rows))
@@ -171,7 +178,6 @@ def prepare(recipe: Recipe) -> None:
     """In a process of its own: which recipe it works by; Ctrl-C is the parent's business."""
     global _digester  # noqa: PLW0603 - a process of a pool has nothing else to keep it in
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.disable()  # a digest makes no circles, and looking for some takes a third of its time
     _digester = Digester(recipe)
 
 

@@ -31,7 +31,7 @@ from streams.importing.position import Book, Position
 from streams.importing.publish import Publisher, ends, present
 from streams.importing.rejects import Rejects
 
-LARGE: Final = 8 << 20  #: bytes from which on other processes are worth their start
+LARGE: Final = 8 << 20  #: bytes of records from which on other processes are worth their start
 UNACKNOWLEDGED: Final = 2  #: pieces that may be on their way to the broker
 
 Report = Callable[[Position, int, int], None]  #: where it is, how far into the file, how long the file is
@@ -124,7 +124,7 @@ class Importer:
         done = position.rows
         waiting: deque[tuple[Digest, list[asyncio.Future[Any]]]] = deque()
         async with Publisher(self._settings, job.topic) as publisher:
-            with _pool(recipe, job.file.size) as pool:
+            with _pool(recipe, job.file) as pool:
                 async for digest in _digests(some, recipe, pool):
                     waiting.append((digest, await publisher.send(missing(digest, done, there))))
                     if len(waiting) > UNACKNOWLEDGED:
@@ -163,10 +163,12 @@ class Importer:
         self._report(position, digest.at, digest.of)
 
 
-def _pool(recipe: Recipe, size: int) -> AbstractContextManager[Executor | None]:
-    """Processes that digest a large file while this one reads and sends."""
+def _pool(recipe: Recipe, file: File) -> AbstractContextManager[Executor | None]:
+    """Processes that digest a large file of records while this one reads and sends; rows of a table are sooner digested
+    than handed over.
+    """
     cores = (os.cpu_count() or 1) - 1
-    if size < LARGE or cores < 1:
+    if file.form != "lines" or file.size < LARGE or cores < 1:
         return nullcontext()
     return ProcessPoolExecutor(min(cores, 4), get_context("spawn"), prepare, (recipe,))
 
