@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -118,6 +118,9 @@ class Digester:
     ) -> list[Value]:
         """The events of rows, or why there is none."""
         values: list[Value] = []
+        repaired: defaultdict[Note, int] = defaultdict(int)
+        dropped: defaultdict[Note, int] = defaultdict(int)
+        shapes: defaultdict[tuple[str, ...], int] = defaultdict(int)  # which fields have a value; most rows are alike
         for at in places:
             line, cells = piece.lines[at], piece.rows[at]
             if isinstance(cells, Unfit):
@@ -127,14 +130,15 @@ class Digester:
                 continue
             row = dict(zip(piece.columns, cells, strict=True)) if piece.columns else cells
             found = self._mapper(row)
-            counts.update(f"repaired:{field}:{code}" for field, code in set(found.repairs))
-            counts.update(f"dropped:{field}:{code}" for field, code in set(found.dropped))
+            for note in set(found.repairs):  # a value that is looked at twice is mended once
+                repaired[note] += 1
+            for note in set(found.dropped):
+                dropped[note] += 1
             if found.event is None:
                 self._reject(rejects, counts, line, found.refused, row)
                 continue
             event, number = found.event, piece.first + at
-            filled = {*event, *event.get("properties", ()), *event.get("traits", ())}
-            counts.update(f"filled:{field}" for field in filled - SHELL)
+            shapes[*event, *event.get("properties", ()), *event.get("traits", ())] += 1
             event["context"] |= {"import": self._recipe.mark, "row": number}
             value = _json.encode(event)
             if len(value) > EVENT_LIMIT:
@@ -142,6 +146,10 @@ class Digester:
                 continue
             key = event.get("userId") or event.get("anonymousId") or ""
             values.append(Value(number, str(key).encode("utf-8", "replace"), value))
+        counts.update({f"repaired:{field}:{code}": n for (field, code), n in repaired.items()})
+        counts.update({f"dropped:{field}:{code}": n for (field, code), n in dropped.items()})
+        for fields, n in shapes.items():
+            counts.update({f"filled:{field}": n for field in fields if field not in SHELL})
         return values
 
     @staticmethod

@@ -3,7 +3,7 @@
 Knows: CSV, Excel, Parquet, JSON Lines.  Must not know: what a row means.
 
 CSV is divided by the standard library and not by pandas: its quick engine cuts rows that are too long, or gives the whole
-file up, and does not say on which line a row stood.
+file up, and does not say on which line a row stood; and it takes twice as long, 1.8 us a row of orders against 0.9.
 """
 
 from __future__ import annotations

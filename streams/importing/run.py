@@ -164,11 +164,10 @@ class Importer:
 
 
 def _pool(recipe: Recipe, file: File) -> AbstractContextManager[Executor | None]:
-    """Processes that digest a large file of records while this one reads and sends; rows of a table are sooner digested
-    than handed over.
-    """
+    """Processes that digest many records while this one reads and sends; to digest a table costs less than to hand it over."""
     cores = (os.cpu_count() or 1) - 1
-    if file.form != "lines" or file.size < LARGE or cores < 1:
+    records = file.form == "lines" or recipe.source.shape != "table"
+    if not records or file.size < LARGE or cores < 1:
         return nullcontext()
     return ProcessPoolExecutor(min(cores, 4), get_context("spawn"), prepare, (recipe,))
 

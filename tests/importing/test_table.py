@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from random import Random
 from textwrap import dedent
 from typing import Final
@@ -20,7 +22,7 @@ from profiles.mapping.apply import Mapper
 from profiles.mapping.cells import SHELL
 from profiles.mapping.document import SourceMap, load, shipped
 from profiles.mapping.table import Table
-from streams.importing.digest import Digest, Digester, Recipe, Reject, Value
+from streams.importing.digest import Digest, Digester, Recipe, Reject, Value, digested, prepare
 from streams.importing.pieces import Piece, Unfit
 
 NOW: Final = 1_795_000_000_000
@@ -174,6 +176,15 @@ def test_a_row_that_is_too_large_is_refused_among_others() -> None:
     found = Digester(recipe_of("orders"))(Piece(1, [2, 3, 4], columns, rows, 0, 0))
     assert [value.row for value in found.values] == [1, 3]
     assert [(each.line, each.code) for each in found.rejects] == [(3, "event_too_large")]
+
+
+def test_a_digest_of_another_process_is_the_same() -> None:
+    """Large files of records are digested there."""
+    recipe = recipe_of("segment")
+    call = {"type": "track", "event": "看 直播", "userId": "u1", "messageId": "m1", "timestamp": "2026-01-03T00:05:00Z"}
+    piece = Piece(1, [1, 2, 3], (), [call, Unfit("{broken"), call | {"userId": ""}], 0, 0)
+    with ProcessPoolExecutor(1, get_context("spawn"), prepare, (recipe,)) as pool:
+        assert pool.submit(digested, piece).result(timeout=120) == Digester(recipe)(piece)
 
 
 DATES: Final = st.sampled_from(
