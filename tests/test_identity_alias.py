@@ -14,7 +14,7 @@ from tests.identity_town import BUCKETS, Shop
 pytest_plugins = ["tests.identity_fixtures"]
 
 EVENTS = LAYOUT.start["events"]
-ALIAS = {"type": "alias", "previousId": "old@example.com", "userId": "u1"}
+ALIAS: dict[str, object] = {"type": "alias", "previousId": "old@example.com", "userId": "u1"}
 
 
 def view(**who: str) -> dict[str, object]:
@@ -27,8 +27,10 @@ def lineage(shop: Shop, name: str) -> Lineage | None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_an_earlier_user_id_is_the_same_customer_whichever_is_told_first(shop: Shop, late: bool) -> None:
-    shop.tell(*([ALIAS] if late else []), view(userId="old@example.com"), view(userId="u1"), *([] if late else [ALIAS]))
+def test_an_earlier_user_id_is_the_same_customer_whichever_is_told_first(shop: Shop, *, late: bool) -> None:
+    events = [view(userId="old@example.com"), view(userId="u1")]
+    for event in [ALIAS, *events] if late else [*events, ALIAS]:
+        shop.tell(event)
     assert shop.root("u1") == shop.root("old@example.com") == "old@example.com"
     assert shop.row("old@example.com")[EVENTS] == 2
     assert shop.holds("u1") == set()
@@ -60,14 +62,16 @@ def test_one_with_two_user_ids_gets_more_ids_and_no_third_user(shop: Shop) -> No
 
 def test_a_chain_of_new_names_is_one_customer(shop: Shop) -> None:
     names = ["u9", "u5", "u7", "u3"]
-    aliases = [{"type": "alias", "previousId": a, "userId": b} for a, b in pairwise(names)]
-    shop.tell(view(userId="u9"), *reversed(aliases), view(userId="u9"), view(userId="u3"))
+    aliases: list[dict[str, object]] = [{"type": "alias", "previousId": a, "userId": b} for a, b in pairwise(names)]
+    for event in (*reversed(aliases), view(userId="u9"), view(userId="u9"), view(userId="u3")):
+        shop.tell(event)
     assert {shop.root(name) for name in names} == {"u3"}
     assert shop.row("u3")[EVENTS] == 3
 
 
 def test_parted_by_hand_an_earlier_user_id_stays_apart_when_it_is_used_again(shop: Shop) -> None:
-    shop.tell({**ALIAS, "previousId": "u2"}, view(userId="u2"))
+    for event in ({**ALIAS, "previousId": "u2"}, view(userId="u2")):
+        shop.tell(event)
     node = shop.node("u2")
     assert node is not None
     assert node.into == "u1"
@@ -77,7 +81,7 @@ def test_parted_by_hand_an_earlier_user_id_stays_apart_when_it_is_used_again(sho
 
 
 @pytest.mark.parametrize("used", [False, True])
-def test_an_earlier_id_is_erased_and_suppressed_with_its_customer(shop: Shop, used: bool) -> None:
+def test_an_earlier_id_is_erased_and_suppressed_with_its_customer(shop: Shop, *, used: bool) -> None:
     """Also one that was never used as a user's: it would come back as somebody."""
     shop.tell(*([view(userId="old@example.com")] if used else []), ALIAS, view(userId="u1"), view(userId="u2"))
     ids = shop.house.run(Lineages(shop.store, BUCKETS).everybody(["u1"]))
