@@ -1,7 +1,8 @@
 """Customers behind several ids, judged together: naively united, and their events folded once, from all buckets' logs.
 
 Knows: claims, pointers, events of single ids.  Must not know: how ids join, where logs and pins come from.
-What was decided about them depends on when which bucket heard of what, so only facts and traits are compared.
+What was decided about them depends on when which bucket heard of what.  So facts and traits are compared with the log, and
+tags and rungs with what was told of them and with the indexes; moments and reasons are not judged.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import numpy as np
 
 from profiles.clock import Int64s
 from profiles.codec import from_blobs
-from profiles.identity.messages import Absorb, Joining, Link, Told
+from profiles.identity.messages import Absorb, Joining, Link
+from profiles.identity.messages import Told as Said
 from profiles.identity.node import Node, node_of
 from profiles.kernels.fold import DUPLICATE, fold
 from profiles.layout import TABLES, Layout
+from profiles.rules import RuleBook
 from profiles.sidecar import Patch, patched
 from profiles.stable import bucket_of
 from profiles.store.base import Checkpoint
@@ -25,6 +28,7 @@ from profiles.verify import compare
 from profiles.verify.bucket import is_shared
 from profiles.verify.log import BucketLog
 from profiles.verify.report import Report
+from profiles.verify.told import Told
 
 
 def named(joinings: Iterable[Joining]) -> set[str]:
@@ -36,7 +40,7 @@ def named(joinings: Iterable[Joining]) -> set[str]:
     return found
 
 
-def _names(told: Told) -> tuple[str, ...]:
+def _names(told: Said) -> tuple[str, ...]:
     if isinstance(told, Link):
         return told.to, told.other
     return (told.to, told.part) if isinstance(told, Absorb) else (told.to,)
@@ -51,6 +55,8 @@ class Families:
     checkpoints: Mapping[int, Checkpoint]
     layouts: Mapping[int, Layout]
     set_aside: frozenset[tuple[str, int]]
+    told: Mapping[int, Told | None]  #: what their buckets said; None: not all of it is kept
+    book: RuleBook  #: the newest
     buckets: int
     report: Report
 
@@ -84,14 +90,28 @@ class Families:
             return  # of the other ids there are only names: it was judged like anybody
         row, side, events = self._told_again(ids)
         report.compared["events"] += events
-        report.left_out["decisions about customers of several ids"] += 1
+        report.left_out["when and why customers of several ids were decided"] += 1
         if found.blob is None:
             if events:
                 report.differs("profile", root, f"{len(ids)} ids", "missing", f"{events} events")
             return
         stored: Int64s = from_blobs([found.blob], self.layouts)[0]
-        compare.facts(root, stored, row, report)
         compare.sidecar(root, found.sidecar, side, report)
+        if compare.facts(root, stored, row, report) and stored[TABLES.version]:
+            self._standing(root, found, stored)
+
+    def _standing(self, root: str, found: Stored, row: Int64s) -> None:
+        """Tags and rungs are those that were told, and the indexes have them; a customer who once was another's has less
+        to compare with: leaving a ladder is not told.
+        """
+        tags = {tag: number for tag, number in self.book.numbers.items() if "." not in tag}
+        compare.indexes(root, row, found, tags, self.report)
+        bucket, node = bucket_of(root, self.buckets), node_of(found.blob)
+        told = self.told.get(bucket)
+        if told is None or (node is not None and node.generation):
+            self.report.left_out["standing of customers of several ids that nothing was told to compare with"] += 1
+        else:
+            compare.as_told(root, row, told.of(root, self.checkpoints[bucket].seq), self.book, self.report)
 
     def _did(self, name: str) -> bool:
         """Whether there is any event of an id."""

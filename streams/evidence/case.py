@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from profiles.settings import Settings
+from profiles.verify.history import Message
 from profiles.verify.letters import SET_ASIDE, Letter
 from profiles.verify.report import Report
 from profiles.wire import Lesson, Transition
@@ -36,6 +37,7 @@ class Heard:
     letters: list[Letter] = field(default_factory=list)
     alarming: dict[int, dict[int, Transition]] = field(default_factory=dict)  #: by bucket and number
     taken_back: list[Transition] = field(default_factory=list)  #: by an older store
+    later: dict[int, list[Message]] = field(default_factory=dict)  #: by bucket: said since it was judged
     names: dict[int, str] = field(default_factory=dict)  #: codes that were looked up
     erased: frozenset[str] = frozenset()  #: about whom there was an order
 

@@ -51,7 +51,8 @@ class DeskSide:
         judge = AlertJudge(desk, case.rulers.alert_rules(), stale, shop.clock == "stream", case.report)
         judge.taken_back(case.heard.taken_back)
         for bucket, known in heard.items():  # the desk may have gone on since: it has read what it has decided about
-            later = (read_message(TRANSITIONS, each.value) for each in case.topics.more(TRANSITIONS, bucket))
+            more = (read_message(TRANSITIONS, each.value) for each in case.topics.more(TRANSITIONS, bucket))
+            later = (*case.heard.later.get(bucket, ()), *more)
             stored = await self._store.checkpoint(bucket)
             known.update(self.concerning(each for each in later if not stored.took_back(each.seq)))
             judge.bucket(bucket, [known[seq] for seq in sorted(known)])

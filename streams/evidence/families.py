@@ -12,12 +12,13 @@ from profiles.stable import bucket_of
 from profiles.store.base import Checkpoint
 from profiles.store.pins import Stored
 from profiles.verify.families import Families, named
+from profiles.verify.history import read_message
 from profiles.verify.log import BucketLog
-from profiles.verify.told import missing
+from profiles.verify.told import Told, missing
 from streams.evidence.case import Case
 from streams.evidence.logs import read_log
 from streams.evidence.pinned import Pinned
-from streams.topics import PROFILE_INPUTS
+from streams.topics import PROFILE_INPUTS, TRANSITIONS
 
 LOOKS, PAUSE = 8, 0.5  #: how often, and after how many seconds, it is asked again whether anything is under way
 
@@ -29,13 +30,14 @@ class Relatives:
         self._case = case
         self._pinned = pinned
         self._joined: dict[int, BucketLog] = {}  #: logs in which ids are joined
+        self._told: dict[int, Told | None] = {}  #: what was said by their buckets; None: not all of it is kept
         self._untold: set[tuple[int, int]] = set()  #: numbers under which nothing was said to learners and alerts
 
-    def note(self, log: BucketLog, untold: Iterable[int]) -> None:
-        """A bucket, and the numbers of its messages that were said to nobody else."""
+    def note(self, log: BucketLog, told: Told | None, untold: Iterable[int]) -> None:
+        """A bucket, what it has told if all of that is kept, and the numbers of its messages that were said to nobody else."""
         self._untold |= {(log.bucket, number) for number in untold}
         if log.joinings:
-            self._joined[log.bucket] = log
+            self._joined[log.bucket], self._told[log.bucket] = log, told
 
     async def judge(self) -> None:
         """Compare, once nothing is under way; else say what was left out."""
@@ -67,5 +69,16 @@ class Relatives:
         if not quiet or case.asked.profiles:
             case.report.left_out["ids that are joined, while messages between them are under way"] += len(names)
         elif self._joined:
-            aside, layouts = case.heard.aside(), case.rulers.layouts
-            Families(self._joined, stored, checkpoints, layouts, aside, buckets, case.report).judge()
+            for bucket, told in self._told.items():
+                self._hear_on(bucket, told, checkpoints[bucket])
+            aside, layouts, book = case.heard.aside(), case.rulers.layouts, case.rulers.newest().book
+            Families(self._joined, stored, checkpoints, layouts, aside, self._told, book, buckets, case.report).judge()
+
+    def _hear_on(self, bucket: int, told: Told | None, at: Checkpoint) -> None:
+        """What a bucket has said since it was judged; the alert desk is judged by it as well."""
+        case = self._case
+        later = [read_message(TRANSITIONS, each.value) for each in case.topics.more(TRANSITIONS, bucket)]
+        case.heard.later.setdefault(bucket, []).extend(later)
+        if told is not None:
+            told.hear(later)
+            told.forget(at)

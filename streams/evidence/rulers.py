@@ -54,6 +54,10 @@ class KnownRulers:
         """One version."""
         return self._known[rules, cuts]
 
+    def newest(self) -> Rulers:
+        """The last version."""
+        return self._known[max(self._known)]
+
     def tags(self) -> list[str]:
         """Every tag there ever was."""
         newest = max(self._known)  # slots are never given away twice, so it knows them all

@@ -110,7 +110,7 @@ class Looking:
         await case.rulers.learn(*judge.versions(pins))
         await self._names(log, min(pin.checkpoint.next for pin in pins))
         self._recounting(judge, beside, names)
-        self._relatives.note(log, gaps(told, latest, whole, report))
+        self._relatives.note(log, told if whole else None, gaps(told, latest, whole, report))
         unreadable(case, log, pins)
         for pin in pins:
             judge.judge(pin)

@@ -10,11 +10,16 @@ import time
 from collections.abc import Iterator
 
 import msgspec
+import numpy as np
 import pytest
 from kafka import KafkaProducer
 
 from profiles.clock import iso, system_clock
+from profiles.codec import from_blobs, headed, split_head, to_blobs
+from profiles.layout import TABLES, TAGS
 from profiles.settings import as_environ
+from profiles.stable import bucket_of
+from profiles.store import keys
 from tests.e2e.stacks import Stack, stack
 from tests.e2e.test_verify import judged, settled
 from tests.processes import eventually
@@ -83,6 +88,24 @@ def test_verify_finds_them_as_the_log_tells_them(shop: Stack) -> None:
     assert report.by_kind == {}, report.examples
     assert report.compared["customers of several ids"] == PEOPLE
     assert report.left_out["ids that are joined, while messages between them are under way"] == 0
+
+
+def test_verify_finds_tags_and_rungs_of_such_a_customer_that_were_not_told(shop: Stack) -> None:
+    """Their lives are not told again, but what was said of them, members and due times have to agree with what is stored."""
+    bucket = bucket_of("u-5", len(shop.buckets))
+    key = keys.profile(bucket, "u-5")
+    blob = shop.redis.get(key)
+    head, row = split_head(blob)
+    state = from_blobs([row], {})
+    state[0, TABLES.ladders] += 1
+    state[0, TABLES.since + int(np.flatnonzero(state[0, TABLES.since : TABLES.since + TAGS])[0])] += 5
+    shop.redis.set(key, headed(head, to_blobs(state)[0]))
+    shop.redis.zincrby(keys.due(bucket), 7, "u-5")
+    report = judged(shop)
+    shop.redis.zincrby(keys.due(bucket), -7, "u-5")
+    shop.redis.set(key, blob)
+    assert report.by_kind.keys() == {"ladder", "tag", "due_index"}, report.examples
+    assert report.compared["customers whose standing is compared with what was told only"] >= PEOPLE
 
 
 def test_a_customer_is_taken_apart_and_put_together_at_the_command_line(shop: Stack) -> None:
