@@ -156,21 +156,22 @@ class Reader:
         views = {profile: await self.view(each) for profile, each in found.items()}
         return [views.get(profile) for profile in profiles]
 
-    async def versions(self, profiles: Sequence[str]) -> list[int | None]:
-        """Only how often each has been decided: one round trip per bucket, made for watching."""
-        found: dict[str, int | None] = {}
+    async def versions(self, profiles: Sequence[str]) -> list[tuple[str, int] | None]:
+        """Only who answers for each id, and how often they have been decided: one round trip per bucket, for watching."""
+        found: dict[str, tuple[str, int] | None] = {}
         moved: list[str] = []
         by_bucket = self._by_bucket(profiles)
         fetched = await abreast(self._load, by_bucket.items())
         for mine, blobs in zip(by_bucket.values(), fetched, strict=True):
             rows = from_blobs(blobs, self._worlds.layouts)
             for profile, blob, row in zip(mine, blobs, rows, strict=True):
-                found[profile] = int(row[TABLES.version]) if blob else None
+                version = row.item(TABLES.version)  # 0: of an id of which nothing was ever heard
+                found[profile] = (profile, version) if version else None
                 if (node := node_of(blob)) and node.into:
                     moved.append(profile)
         if moved:
             there = await self._find(moved)
-            found |= {name: one.version if (one := there.get(name)) else None for name in moved}
+            found |= {name: (one.profile, one.version) if (one := there.get(name)) else None for name in moved}
         return [found[profile] for profile in profiles]
 
     async def churn_model(self) -> Params | None:

@@ -96,6 +96,27 @@ def test_a_customer_nobody_has_heard_of_is_told_of_when_somebody_has(shop: Shop,
         assert told(next(events)) == ("profile", 0)
 
 
+def test_a_visitor_who_signs_in_while_a_screen_watches_is_followed(shop: Shop, http: httpx.Client) -> None:
+    """From then on it is the customer who is told of, beginning with the whole profile and without history."""
+    shop.tell(order("u-1", "o-1", 10), *({"type": "page", "anonymousId": "d-1"} for _ in range(2)))
+    with watching(http, "anon:d-1") as events:
+        assert told(next(events)) == ("profile", 0)
+        shop.join("u-1", "anon:d-1")
+        event = next(events)
+        while event.event != "profile":
+            event = next(events)
+        assert (event.json()["id"], told(event)) == ("u-1", ("profile", 1))
+
+        shop.tell(order("u-1", "o-2", 600))
+        changes = [next(events) for _ in range(3)]
+        assert {told(change) for change in changes[:-1]} == {
+            ("transition", "big_spender"),
+            ("transition", "high_value"),
+        }
+        assert {change.json()["profile"] for change in changes[:-1]} == {"u-1"}
+        assert told(changes[-1]) == ("profile", 2)
+
+
 def test_a_screen_that_returns_is_told_what_it_missed_and_nothing_twice(shop: Shop, http: httpx.Client) -> None:
     shop.tell(page("u-1"))
     with watching(http, "u-1") as events:

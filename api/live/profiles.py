@@ -33,7 +33,7 @@ class Reading(Protocol):
 
     async def profiles(self, profiles: Sequence[str]) -> list[ProfileView | None]: ...
 
-    async def versions(self, profiles: Sequence[str]) -> list[int | None]: ...
+    async def versions(self, profiles: Sequence[str]) -> list[tuple[str, int] | None]: ...
 
     async def timeline(self, profile: str, limit: int) -> list[Note]: ...
 
@@ -44,9 +44,13 @@ class Stream(msgspec.Struct, eq=False):
     channel: Channel
     version: int | None = None  #: None: nothing yet, so it begins with the whole profile and no history
     seq: int = 0
+    who: str = ""  #: whose version and transitions these are: the id that is watched may become another customer's
 
     def tell(self, view: ProfileView, whole: bytes, notes: Sequence[Note]) -> None:
-        """Say what is new; ``notes`` is the timeline as it is kept, newest first."""
+        """Say what is new; ``notes`` is the timeline of ``view.id`` as it is kept, newest first."""
+        if self.who and self.who != view.id:
+            self.version = None
+        self.who = view.id
         transitions = sorted((note for note in notes if "seq" in note), key=lambda note: note["seq"])
         newest = transitions[-1]["seq"] if transitions else 0
         if self.version is None:  # it begins here: with the whole profile, without history
@@ -81,7 +85,7 @@ class ProfileWatch:
         self._reading = reading
         self._every = every
         self._streams: dict[str, set[Stream]] = {}
-        self._shown: dict[str, int] = {}  #: the version every stream of a customer has been told
+        self._shown: dict[str, tuple[str, int]] = {}  #: whose version every stream of an id has been told
         self._wanted = asyncio.Event()
         self._closed = False
 
@@ -121,7 +125,8 @@ class ProfileWatch:
         if not changed:
             return
         views = await reader.profiles(changed)
-        timelines = await abreast(partial(reader.timeline, limit=TIMELINE_KEPT), changed)
+        owners = [view.id if view else profile for profile, view in zip(changed, views, strict=True)]
+        timelines = await abreast(partial(reader.timeline, limit=TIMELINE_KEPT), owners)
         for profile, view, notes in zip(changed, views, timelines, strict=True):
             if view is not None:
                 self._tell(profile, view, notes)
@@ -140,7 +145,7 @@ class ProfileWatch:
         whole = _json(view)
         for stream in streams:
             stream.tell(view, whole, notes)
-        self._shown[profile] = view.version
+        self._shown[profile] = view.id, view.version
 
     def _forget(self, profile: str, stream: Stream) -> None:
         streams = self._streams[profile]
