@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from profiles.cleaning.amounts import age, amount, number, whole
+from profiles.cleaning.amounts import age, amount, number, whole, written
 from profiles.cleaning.cell import REFUSALS, REPAIRS, Cleaned
 from profiles.cleaning.contacts import email, phone
 from profiles.cleaning.moments import EARLIEST, Local, day, moment
@@ -137,6 +137,19 @@ def test_an_amount_is_the_same_in_every_shape(value: Decimal) -> None:
     ]  # fmt: skip
     assert [amount(each).value for each in shapes] == [float(value)] * len(shapes)
     assert amount(int(value * 100), minor_digits=2).value == pytest.approx(float(value), abs=1e-6)
+
+
+@given(
+    st.from_regex(r"[¥￥]?[0-9]{1,4}(,[0-9]{3,4})*(\.[0-9]{1,7})?元?", fullmatch=True),
+    st.sampled_from(["CNY", "JPY"]),
+    st.sampled_from([0, 2]),
+)
+@example("￥1,234.50元", "CNY", 2)
+@example("99,999,999,999.99", "CNY", 0)
+def test_an_amount_written_as_usual_is_what_it_is_by_all_rules(given: str, currency: str, minor_digits: int) -> None:
+    """Nearly all amounts take the short way; it must not be another one."""
+    plain = re.fullmatch(r"[0-9]+(\.[0-9]+)?", given)  # needs no rules at all
+    assert plain or amount(given, currency, minor_digits) == written(given, currency, minor_digits)
 
 
 @pytest.mark.parametrize(
