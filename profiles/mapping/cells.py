@@ -61,7 +61,7 @@ class Cells(dict[Any, Part]):
                 filled, repairs, refusal = outcome
                 if filled and self.key not in SHELL:
                     counts[f"filled:{self.key}"] += n
-                for code in repairs:
+                for code in set(repairs):  # rows are counted
                     counts[f"repaired:{self._field}:{code}"] += n
                 if refusal:
                     counts[f"dropped:{self._field}:{refusal}"] += n

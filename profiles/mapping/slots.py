@@ -18,7 +18,7 @@ from profiles.mapping.fields import somebody
 from profiles.mapping.targets import MONEY
 
 Columns = Sequence[Sequence[Any]]
-_ALONE: Final = ("timestamp", "userId", "anonymousId", "channel", "currency")
+_ALONE: Final = ("timestamp", "time", "userId", "user", "anonymousId", "anonymous", "channel", "currency")
 """What is counted under these names, so nothing else may have them."""
 
 

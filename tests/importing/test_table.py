@@ -56,7 +56,7 @@ MINE: Final = """\
         anonymous: 设备
         time: 时间
         fields: {category: 类目}
-        traits: {category: 品类, city: 城市}
+        traits: {category: 品类, time: 城市}
     """
 SOURCES: Final[dict[str, SourceMap]] = {each.name: each for each in (*shipped(), *load(dedent(MINE)))}
 TABLES: Final = ("orders", "customers", "till", "twice")
@@ -88,8 +88,8 @@ def judged(recipe: Recipe, piece: Piece) -> Digest:
     for at, cells in enumerate(piece.rows):
         row = cells if isinstance(cells, Unfit) else dict(zip(piece.columns, cells, strict=True))
         found = mapper.unreadable(table=True) if isinstance(row, Unfit) else mapper(row)
-        counts.update(f"repaired:{field}:{code}" for field, code in found.repairs)
-        counts.update(f"dropped:{field}:{code}" for field, code in found.dropped)
+        counts.update(f"repaired:{field}:{code}" for field, code in set(found.repairs))
+        counts.update(f"dropped:{field}:{code}" for field, code in set(found.dropped))
         if found.refused is not None:
             kind = "skipped" if found.refused.code == "skipped" else "refused"
             counts.update([kind, f"{kind}:{found.refused.field}:{found.refused.code}"])
