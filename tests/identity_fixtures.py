@@ -1,6 +1,7 @@
 """Fixtures of customers behind several ids: a shop of real buckets, on each kind of store.
 
-Test files load them with ``pytest_plugins``; nothing is imported from here.
+Test files load them with ``pytest_plugins``, so they are there for every file that runs after these: their names must be
+nobody else's.  Nothing is imported from here.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from tests.identity_town import Shop
 
 
 @pytest.fixture(scope="module")
-def house(valkey: str) -> Iterator[House]:
+def town_house(valkey: str) -> Iterator[House]:
     with open_house(valkey) as made:
         yield made
 
 
 @pytest.fixture(params=["memory", "valkey"])
-def shop(house: House, request: pytest.FixtureRequest) -> Shop:
-    house.empty()
-    store: Any = MemoryStore() if request.param == "memory" else RedisStore(house.client)
-    return Shop(house, store)
+def town(town_house: House, request: pytest.FixtureRequest) -> Shop:
+    town_house.empty()
+    store: Any = MemoryStore() if request.param == "memory" else RedisStore(town_house.client)
+    return Shop(town_house, store)
