@@ -19,7 +19,7 @@ from rich.table import Table
 
 from profiles.cleaning.cell import REFUSALS, REPAIRS
 from profiles.clock import system_clock
-from profiles.errors import MienError
+from profiles.errors import MienError, RuleError
 from profiles.mapping.apply import Mapper
 from profiles.mapping.document import SHIPPED, SourceMap, load
 from profiles.mapping.live import book
@@ -61,7 +61,7 @@ def run(wish: Wish) -> int:
     for path in wish.files:
         file = look(path)
         source = chosen(sources, wish.source, path)
-        fitting(file, source, settings, wish)
+        fitting(file, source, sources, settings, wish)
         digest = sha256(repr(source).encode()).hexdigest()[:16]
         jobs.append(Job(file, source, digest, wish.topic, wish.sheet, wish.again))
     provision(settings)
@@ -95,21 +95,26 @@ def chosen(sources: Sequence[SourceMap], name: str | None, path: Path) -> Source
     return found
 
 
-def fitting(file: File, source: SourceMap, settings: Settings, wish: Wish) -> None:
+def fitting(file: File, source: SourceMap, sources: Sequence[SourceMap], settings: Settings, wish: Wish) -> None:
     """Insist, before anything is sent, that the columns are there.
 
     Raises:
-        MienError: they are not; it says which, and which are.
+        MienError: they are not; it says which, and which are, and which other of the ``sources`` would do.
     """
     piece = next(pieces(file, shape=source.shape, sheet=wish.sheet, size=1), None)
     if piece is None:
         raise BadFile(f"{file.path} has no rows")
     if not piece.columns:
         return
-    mapper = Mapper(source, settings.timezone, settings.currency, system_clock())
-    wrong = mapper.misfits(piece.columns, str(wish.mapping or SHIPPED.name))
-    if wrong:
-        raise RuleErrors(wrong)
+
+    def misfits(one: SourceMap) -> list[RuleError]:
+        mapper = Mapper(one, settings.timezone, settings.currency, system_clock())
+        return mapper.misfits(piece.columns, str(wish.mapping or SHIPPED.name))
+
+    if wrong := misfits(source):
+        fit = [each.name for each in sources if each.shape == source.shape and not misfits(each)]
+        hint = f"\nas --source {' or '.join(fit)} it could be read" if fit else ""
+        raise MienError(f"{RuleErrors(wrong)}{hint}")
 
 
 def _insist(settings: Settings, topic: str) -> None:

@@ -234,6 +234,7 @@ def test_two_imports_of_one_file_at_once_are_one_too_many(tmp_path: Path) -> Non
         (["--topic", "old.history"], {}, "nobody reads old.history"),
         ([], {"MIEN_CLOCK": "stream"}, "MIEN_CLOCK=wall"),
         (["--source", "oders"], {}, "there is no source"),
+        (["--source", "customers"], {}, "as --source orders it could be read"),
     ],
 )
 def test_what_could_send_alerts_or_be_read_by_nobody_is_refused_before_anything_is_sent(
