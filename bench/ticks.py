@@ -45,7 +45,7 @@ class WatchedBucket(Bucket):
 
     def __init__(self, number: int, store: ProfileStore, worlds: Worlds, clock: Clock, zone: Zone) -> None:
         super().__init__(number, store, worlds, clock, zone, replay=False)
-        self._planner: _Watched = _Watched(number, store, worlds, zone, Limits(), 1)
+        self._planner: _Watched = _Watched(number, store, worlds, zone, Limits(), 1, 1)
 
     @property
     def decided(self) -> int:

@@ -46,6 +46,11 @@ class Regulation(msgspec.Struct, frozen=True):
     by: str  #: name of the key that gave it
     subjects: tuple[Subject, ...]  #: in the order they were given in; ids that were merged into one stand for each
 
+    @property
+    def deletes(self) -> bool:
+        """Whether what is there is destroyed."""
+        return self.kind in _DELETES
+
 
 class Kept(msgspec.Struct, frozen=True):
     """What is still somewhere after all that can be destroyed is, and until when."""
@@ -147,7 +152,7 @@ def orders(regulation: Regulation, about: Mapping[str, Subject]) -> Iterator[tup
     for bucket, names in buckets.items():
         for start in range(0, len(names), TOGETHER):
             some = {name: about[name].hash for name in names[start : start + TOGETHER]}
-            yield bucket, Erase(regulation.id, regulation.kind in _DELETES, _SUPPRESSES[regulation.kind], some)
+            yield bucket, Erase(regulation.id, regulation.deletes, _SUPPRESSES[regulation.kind], some)
 
 
 def report(
@@ -157,7 +162,7 @@ def report(
     scrubbed: Scrubbed = Scrubbed(),  # noqa: B008 - it never changes
 ) -> Report:
     """What has become of an order.  ``done``: by the bucket, ``forgotten``: by the alert desk; both as its subjects."""
-    deletes = regulation.kind in _DELETES
+    deletes = regulation.deletes
     receipts = tuple(
         _receipt(subject.hash, deletes, bucket, desk)
         for subject, bucket, desk in zip(regulation.subjects, done, forgotten, strict=True)

@@ -27,7 +27,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
+def desk_clock() -> ManualClock:
     return ManualClock(NOW)
 
 
@@ -44,15 +44,15 @@ def reads(redis: Client) -> DeskReads:
 
 
 @pytest.fixture
-async def opened(redis: Client, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Open]:
+async def opened(redis: Client, desk_clock: ManualClock, tmp_path: Path) -> AsyncIterator[Open]:
     """Opens desks that share the store; SMS go to a file."""
     desks: list[AlertDesk] = []
-    to_file = FileProvider(tmp_path / "sms.log", clock)
+    to_file = FileProvider(tmp_path / "sms.log", desk_clock)
     async with httpx2.AsyncClient(trust_env=False) as http:
 
         def one(sms: SmsProvider | None = to_file, client: Client = redis, **settings: Any) -> AlertDesk:
             given = Settings(webhook_secret=SECRET, webhook_private=True, **settings)
-            desks.append(AlertDesk(given, client, clock, RULES, http, sms, names={"days_silent": "沉默天数"}))
+            desks.append(AlertDesk(given, client, desk_clock, RULES, http, sms, names={"days_silent": "沉默天数"}))
             return desks[-1]
 
         yield one

