@@ -33,7 +33,8 @@ from streams.topics import BrokerDown, TopicMismatch, event_topics, misfit
 
 log = structlog.get_logger("mien")
 SHOWN = 15 * SECOND  #: how long an alarm is shown that is rung with every beat
-PORTION = 16  #: records of one bucket that are worked on before what they have to say must be in Kafka
+PORTION = 16  #: records of one bucket that are worked on at once; in a replay all that came
+UNSAID = 4000  #: messages that a bucket may have to say before it waits until they are in Kafka
 RENEW_ROUNDS = 4  #: pieces of renewal between two looks at what is due
 
 
@@ -96,10 +97,12 @@ class Worker:
         await self.ready()
         number: int = records[0].partition
         bucket = self._holdings.bucket(number)
-        for start in range(0, len(records), PORTION):
-            if start:
+        portion, unsaid = len(records) if self._settings.clock == "stream" else PORTION, 0
+        for start in range(0, len(records), portion):
+            if unsaid > UNSAID:
                 await self._parts.relay.idle(number)
-            pairs = [(record.offset, record.value) for record in records[start : start + PORTION]]
+                unsaid = 0
+            pairs = [(record.offset, record.value) for record in records[start : start + portion]]
             try:
                 done = await self._patiently("update", partial(settled, partial(bucket.apply, pairs)))
             except Behind as behind:
@@ -107,6 +110,7 @@ class Worker:
                 log.warning("rewinding", bucket=number, at=pairs[0][0], wanted=behind.wanted)
                 return (await self._holdings.places([bucket]))[number]
             self._count(number, done)
+            unsaid += done.transitions
             metrics.BATCH.observe(done.applied)
         metrics.DELAY.observe(max(self._clock() - records[-1].timestamp, 0) / 1000)
         return None
