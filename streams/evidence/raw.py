@@ -65,8 +65,8 @@ class RawSide:
                 sources.partitions[partition.name] = partition
                 if start > 0:
                     case.report.cannot(
-                        f"{partition.name} no longer has its first {start} records (retention): what became of them "
-                        "cannot be said; hand their events in as files: mien verify FILES"
+                        f"{partition.name} no longer has its first {start} records (retention, or `mien scrub`): what "
+                        "became of them cannot be said; hand their events in as files: mien verify FILES"
                     )
                 size = max(end, handed) - start
                 records = case.topics.more(topic, number)
