@@ -56,7 +56,7 @@ def test_killing_the_worker_in_a_replay_changes_nothing(tmp_path: Path) -> None:
         assert killed == 3
         torn, torn_alerts = shop.everything(), alerts_of(shop)
     assert torn.keys() == calm.keys()
-    assert [key for key in calm if torn[key] != calm[key]] == []
+    assert {key: (torn[key], calm[key]) for key in calm if torn[key] != calm[key]} == {}
     assert torn_alerts == calm_alerts
     assert len(calm_alerts) > 0
 
