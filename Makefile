@@ -44,9 +44,9 @@ fuzz: $(READY)
 openapi: $(READY)
 	SCHEMATHESIS=$(or $(TRIES),2000) $(BIN)/python -m pytest tests/fuzz/test_openapi.py $(ARGS)
 
-# Measure beside the peers, results in bench/RESULTS.md; ARGS=--quick in small, ARGS=update one part, ARGS=--help more.
+# Measure beside the peers, results in bench/RESULTS.md; ARGS=--quick, update or --help; MODULE=bench.importing or bench.collect.
 bench: $(BENCH_READY)
-	@.venv-bench/bin/python -m bench $(ARGS)
+	@.venv-bench/bin/python -m $(or $(MODULE),bench) $(ARGS)
 
 # Check style, formatting and types.
 check: $(READY)

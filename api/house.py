@@ -92,10 +92,11 @@ class House:
     async def start(self) -> None:
         """Begin to serve.  A store that is away, or not the right one yet, is asked again by each request."""
         live = (self.profile_streams, self.alert_streams, self.naming)
-        with suppress(TimeoutError):  # else events of suppressed customers get as far as intake until then
-            await asyncio.wait_for(self._look_who_is_suppressed(), STORE_TIMEOUT)
         self._tasks = [asyncio.create_task(each.run()) for each in live]
-        self._tasks.append(asyncio.create_task(self._know_who_is_suppressed()))
+        if self.settings.collect:
+            with suppress(TimeoutError):  # else events of suppressed customers get as far as intake until then
+                await asyncio.wait_for(self._look_who_is_suppressed(), STORE_TIMEOUT)
+            self._tasks.append(asyncio.create_task(self._know_who_is_suppressed()))
         self._tasks.append(asyncio.create_task(self._warm()))
 
     async def reader(self) -> Reader:

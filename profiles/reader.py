@@ -83,6 +83,11 @@ class Found:
     asked: str = ""  #: the id that was asked for, if it is not the customer's name
 
     @property
+    def alone(self) -> bool:
+        """Whether no other id is this customer."""
+        return self.node is None or self.node.card.weight <= 1
+
+    @property
     def version(self) -> int:
         """How often the customer has been decided."""
         return self.row.item(TABLES.version)
@@ -243,14 +248,13 @@ class Reader:
 
     async def whole_timeline(self, found: Found, limit: int | None = None) -> list[Note]:
         """The same of all ids of a customer; all that is kept, or the newest ``limit``."""
-        if found.node is None or found.node.card.weight <= 1:
+        if found.alone:
             return await self._timelines.own(found.profile, limit or TIMELINE_KEPT)
         return await self._timelines.whole(found.profile, limit)
 
     async def ids(self, found: Found) -> list[str]:
         """All ids of a customer, the one who answers first."""
-        alone = found.node is None or found.node.card.weight <= 1
-        return [found.profile] if alone else await self._lineages.names(found.profile)
+        return [found.profile] if found.alone else await self._lineages.names(found.profile)
 
     async def tags(self) -> TagDictionary:
         """The live rules with how many customers each of them holds."""

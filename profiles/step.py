@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from math import isnan
 from typing import Final
@@ -117,15 +118,19 @@ class Step:
         self.duplicates = 0
         self.forwarded = 0  #: events that are somebody else's to count
 
+    @cached_property
+    def _codes(self) -> Int64s:
+        """Of each row, what keeps its weeks apart from those of others."""
+        return np.array([code_of(profile) for profile in self._rows.profiles], np.int64)
+
     def events(self, work: Work, origin: Origin) -> None:
         """Apply the events of ``work``; what falls due before them is decided first."""
-        jitter = np.array([code_of(profile) for profile in work.profiles], np.int64)
         count, start = len(work.events.row), 0
         applied = np.zeros(count, np.bool_)
         lessons = Lessons(work, self._rows.state, applied)
         while start < count:
             part = lessons.part(start)
-            start = advance(self._rows.state, part, start, jitter, self._world, self._changes, applied)
+            start = advance(self._rows.state, part, start, self._codes, self._world, self._changes, applied)
             self._tell(origin, lessons)
             self._teach(lessons, start)
         new = int(np.count_nonzero(applied))
@@ -279,9 +284,8 @@ class Step:
         Those of the last horizon, which what is live will settle, and before that one in a horizon, each of which settles
         the one before; their weeks are other ones for every customer.
         """
-        codes = np.array([code_of(profile) for profile in self._rows.profiles], np.int64)
         rows, at = self._changes.samples[:samples, 0], self._changes.samples[:samples, 1]
-        settles = (at // WEEK + codes[rows]) % self._weeks == 0
+        settles = (at // WEEK + self._codes[rows]) % self._weeks == 0
         late = at > self._clock - self._weeks * WEEK
         for i in (settles | late).nonzero()[0].tolist():
             yield at.item(i), rows.item(i), self._changes.sample_features[i, _SAMPLED].tolist()

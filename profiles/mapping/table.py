@@ -53,7 +53,7 @@ class Table:
         self._mapper = mapper
         self._columns = tuple(columns)
         self._slots = slots
-        self._each = (*slots.alone, *slots.fields, *slots.traits)
+        self._each = tuple(slots.each())
         self._whats: dict[str | None, What | None] = {}
         origin = {"origin": "backfill", "source": mapper.source.name, **context}
         self._context = f',"context":{written(origin)[:-1]},"row":'

